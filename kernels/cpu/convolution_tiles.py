@@ -17,18 +17,22 @@ from .few_outputs import emit_in_place, rows_in_place
 from .few_places import emit_few, few
 from .implementation import Builder
 from .laid_windows import emit_laid, laid_at_once
-from .runtime.declaration import Address, Constant, OptionalFloats, kernel
+from .runtime.declaration import Address, Constant, OptionalFloats, helper, kernel
 from .runtime.language import (
     KIND,
     ROWS,
+    add_rows,
     address_of,
     copy_rows,
     given,
+    move_rows,
     part,
     pass_panel,
     pointer,
+    put_rows,
     stack,
 )
+from .runtime.threads import limit
 from .windows import (
     DEPTH,
     FEW,
@@ -38,11 +42,11 @@ from .windows import (
     Three,
     Windows,
     capacity,
-    find_pieces,
+    find_runs,
     find_terms,
     fitting,
     lay_rows,
-    pack_terms,
+    pack_runs,
     without_the_rest,
 )
 from .winograd import emit_winograd, pays
@@ -51,6 +55,14 @@ PACKED_FROM = 128
 """Places in all images from which it pays to lay the weights out in the order of their tiles."""
 LAID_FROM = 3
 """Into how many parts the outputs are cut where it pays to lay the windows out once for all."""
+
+
+LEAST_PARTS = 8
+"""Parts that images are cut into, if there are so many: the weights pass by once for each."""
+SHARES = 4
+"""Parts for each thread that are enough."""
+SUMS = 96
+"""Outputs whose sums over some terms stand beside each other before they go to their images."""
 
 
 def _of_tiles(dtype: str) -> Mapping[str, Any]:
@@ -63,7 +75,32 @@ def _of_tiles(dtype: str) -> Mapping[str, Any]:
         "panel": 2 * L,
         "room": capacity(dtype) + SLACK,
         "laid": DEPTH * 2 * L + SLACK,
+        "room_of_sums": SUMS * 2 * L + SLACK,
     }
+
+
+@helper
+def tail(table, count):
+    """Return where an entry of a table of int64 stands."""
+    return pointer(address_of(table) + 8 * count, np.int64)
+
+
+@helper
+def lay_points(like, terms, source, lds, width, out, at, ldo):
+    """Copy rows of a panel; what is before them stays."""
+    if at == 0:
+        copy_rows(2, like, terms, source, lds, width, out, ldo)
+    else:
+        move_rows(2, like, terms, source, lds, width, out + at, ldo)
+
+
+@helper
+def put_sums(like, add, rows, sums, lds, width, out, ldo):
+    """Write rows of sums, or add them to what is there."""
+    if add:
+        add_rows(2, like, rows, sums, lds, width, out, ldo)
+    else:
+        put_rows(2, like, rows, sums, lds, width, out, ldo)
 
 
 @kernel(
@@ -80,22 +117,25 @@ def convolution_tiles(
     stride: tuple[int, int, int], dilation: tuple[int, int, int], before: tuple[int, int, int],
     w_group: int, w_tile: int, w_row: int, w_step: int,
     part_images: int, part_rows: int, part_columns: int, part_outputs: int, depth: int,
-    as_it_is: int, asked: Address, questions: int,
+    together: int, as_it_is: int, asked: Address, questions: int,
     tid, threads, *, number: Constant, L: Constant, panel: Constant, room: Constant,
-    laid: Constant,
+    laid: Constant, room_of_sums: Constant,
 ):  # fmt: skip
     """Y = W · windows(X) + b; the threads share parts of the images and of the outputs.
 
     ``w_group`` to ``w_step`` are the numbers from one group, tile of rows, row and term of the
-    weights to the next. ``as_it_is`` says that the windows are the pixels of the image in order.
+    weights to the next. ``together`` images are laid out at a time, and a panel may have places of
+    several of them. ``as_it_is`` says that the windows are the pixels of the image in order.
     Where there are int64 at ``asked`` which are all 0, nothing is computed.
     """
     if not needed(asked, questions):
         return
     like = KIND(0.0)
     space, space_of_panel = address_of(stack(room, KIND)), address_of(stack(laid, KIND))
+    sums = address_of(stack(room_of_sums, KIND))
     offsets = stack(256, np.int64)
     starts, goals, lengths = stack(64, np.int64), stack(64, np.int64), stack(64, np.int64)
+    many_rows = stack(64, np.int64)
     pixels = size[0] * size[1] * size[2]
     all_places = count[0] * count[1] * count[2]
     taps = kernel[0] * kernel[1] * kernel[2]
@@ -118,49 +158,84 @@ def convolution_tiles(
         for l0 in range(0, all_terms, depth):
             terms = min(depth, all_terms - l0)
             find_terms(offsets, l0, terms, kernel, stride, dilation, high, wide, number)
-            for n in range(n0, min(n0 + part_images, images)):
-                g = n % groups
+            stop, here = min(n0 + part_images, images), rows * columns
+            for n in range(n0, stop, together):
+                g, many = n % groups, min(together, stop - n)
                 image = X + n * channels * pixels * number
+                c0, c1 = l0 // taps, (l0 + terms - 1) // taps + 1
+                image_space = (c1 - c0) * kernel[0] * high * wide * number
                 if not as_it_is:
-                    lay_rows(
-                        like, L, number, pointer(image, KIND), pointer(space, KIND), l0 // taps,
-                        (l0 + terms - 1) // taps + 1, size, kernel, stride, dilation,
-                        z * stride[0] - before[0], top * stride[1] - before[1],
-                        column * stride[2] - before[2], high, wide,
-                    )  # fmt: skip
+                    for m in range(many):
+                        lay_rows(
+                            like, L, number, pointer(image + m * channels * pixels * number, KIND),
+                            pointer(space + m * image_space, KIND), c0, c1, size, kernel, stride,
+                            dilation, z * stride[0] - before[0], top * stride[1] - before[1],
+                            column * stride[2] - before[2], high, wide,
+                        )  # fmt: skip
                 a = W + (g * w_group + o0 // ROWS * w_tile + l0 * w_step) * number
                 base = Y + (n * outputs + o0) * all_places * number
                 base += ((z * count[1] + top) * count[2] + column) * number
-                for p in range(0, rows * columns, panel):
-                    width = min(panel, rows * columns - p)
-                    if as_it_is:
-                        source = image + (l0 * pixels + column + p) * number
-                        copy_rows(
-                            2, like, terms, source, pixels * number, width, space_of_panel,
-                            panel * number,
+                for p in range(0, many * here, panel):
+                    width = min(panel, many * here - p)
+                    runs = 0
+                    for m in range(p // here, (p + width - 1) // here + 1):
+                        q = max(0, p - m * here)  # of image m the first place, and where it goes
+                        at, length = m * here + q - p, min(here - q, p + width - m * here - q)
+                        if as_it_is:
+                            source = image + ((m * channels + l0) * pixels + column + q) * number
+                            lay_points(
+                                like, terms, source, pixels * number, length, space_of_panel,
+                                at * number, panel * number,
+                            )  # fmt: skip
+                        else:
+                            found = find_runs(
+                                tail(starts, runs), tail(goals, runs),
+                                tail(many_rows, runs), tail(lengths, runs), q, length, columns,
+                                stride[1] * wide, number,
+                            )  # fmt: skip
+                            for i in range(runs, runs + found):
+                                starts[i] += m * image_space
+                                goals[i] += at * number
+                            runs += found
+                        if given(b) and l0 == 0:
+                            c = base + (m * outputs * all_places + q) * number
+                            for o in range(some):
+                                out, value = (
+                                    pointer(c + o * all_places * number, KIND),
+                                    b[g * outputs + o0 + o],
+                                )
+                                for i in range(length):
+                                    out[i] = value
+                    if not as_it_is:
+                        pack_runs(
+                            like, L, space, offsets, terms, starts, goals, many_rows, lengths, runs,
+                            stride[1] * wide * number, columns * number, space_of_panel,
+                            panel * number, number,
                         )  # fmt: skip
-                    else:
-                        pieces = find_pieces(
-                            starts, goals, lengths, p, width, columns, stride[1] * wide, number
-                        )
-                        pack_terms(
-                            like, L, space, offsets, terms, starts, goals, lengths, pieces,
-                            space_of_panel, panel * number, number,
+                    add = l0 + (1 if given(b) else 0)
+                    if together == 1:
+                        pass_panel(
+                            like, some, add, terms, a, w_tile * number, w_row * number,
+                            w_step * number, space_of_panel, panel * number, base + p * number,
+                            all_places * number, width, space_of_panel, 0, 0, 0, 0,
                         )  # fmt: skip
-                    c = base + p * number
-                    if given(b) and l0 == 0:
-                        for o in range(some):
-                            out, value = (
-                                pointer(c + o * all_places * number, KIND),
-                                b[g * outputs + o0 + o],
-                            )
-                            for q in range(width):
-                                out[q] = value
-                    pass_panel(
-                        like, some, l0 + (1 if given(b) else 0), terms, a, w_tile * number,
-                        w_row * number, w_step * number, space_of_panel, panel * number, c,
-                        all_places * number, width, space_of_panel, 0, 0, 0, 0,
-                    )  # fmt: skip
+                        continue
+                    for o in range(0, some, SUMS):
+                        sum_rows = min(SUMS, some - o)
+                        pass_panel(
+                            like, sum_rows, 0, terms, a + o // ROWS * w_tile * number,
+                            w_tile * number, w_row * number, w_step * number, space_of_panel,
+                            panel * number, sums, panel * number, width, space_of_panel,
+                            0, 0, 0, 0,
+                        )  # fmt: skip
+                        for m in range(p // here, (p + width - 1) // here + 1):
+                            q = max(0, p - m * here)
+                            at, length = m * here + q - p, min(here - q, p + width - m * here - q)
+                            c = base + ((m * outputs + o) * all_places + q) * number
+                            put_sums(
+                                like, add, sum_rows, sums + at * number, panel * number, length,
+                                c, all_places * number,
+                            )  # fmt: skip
 
 
 @kernel(
@@ -260,7 +335,8 @@ def emit_tiles(
         builder, name, X=X, W=packed, b=b, Y=Y, outputs=outputs, **w.arguments(),
         w_group=w_strides[0], w_tile=w_strides[1], w_row=w_strides[2], w_step=w_strides[3],
         part_images=images, part_rows=p.rows, part_columns=p.columns, part_outputs=part_outputs,
-        depth=p.depth, as_it_is=flat is not None, **asking(asked),
+        depth=p.depth, together=_together(w, p, images, 2 * lanes(name), capacity(X.dtype)),
+        as_it_is=flat is not None, **asking(asked),
     )  # fmt: skip
 
 
@@ -282,14 +358,29 @@ def _packed(
 
 
 def _parts(w: Windows, p: Part, outputs: int, rows: int) -> tuple[int, int]:
-    """Return of how many images and outputs a thread computes some places at a time."""
-    images, part_outputs = 1, outputs
-    parts = w.images * w.count[0] * -(-w.count[1] // p.rows) * -(-w.count[2] // p.columns)
+    """Return of how many images and outputs a thread computes some places at a time.
+
+    The sums do not depend on the outputs, but on the images, of which a panel has several.
+    """
+    images, part_outputs, few = 1, outputs, FEW
     if p.rows * p.columns == w.places and w.groups == 1:
-        images = max(1, min(PIXELS // w.places, w.images // FEW))
-    while parts * -(-outputs // part_outputs) < FEW and part_outputs > 4 * rows:
+        images = max(1, min(PIXELS // w.places, w.images // LEAST_PARTS))
+    if images > 1:
+        few = min(FEW, SHARES * limit())
+    parts = -(-w.images // images) * w.count[0]
+    parts *= -(-w.count[1] // p.rows) * -(-w.count[2] // p.columns)
+    while parts * -(-outputs // part_outputs) < few and part_outputs > 4 * rows:
         part_outputs = -(-part_outputs // (2 * rows)) * rows
     return images, part_outputs
+
+
+def _together(w: Windows, p: Part, images: int, panel: int, room: int) -> int:
+    """Return of how many images a panel has places: several where one would not fill its panels."""
+    if p.rows * p.columns < w.places or w.places % panel == 0 or w.places > 4 * panel:
+        return 1
+    high, wide = w.reach(p.rows, p.columns)
+    channels = min(w.channels, -(-p.depth // w.taps) + 1)
+    return max(1, min(images, room // (channels * w.kernel[0] * high * wide)))
 
 
 def _shared(w: Windows, p: Part, panel: int) -> Part:

@@ -28,7 +28,6 @@ from .runtime.language import (
     ROWS,
     address_of,
     copy_rows,
-    copy_vectors,
     part,
     pass_panel,
     pointer,
@@ -43,8 +42,10 @@ from .windows import (
     SLACK,
     Windows,
     capacity,
+    find_runs,
     find_terms,
     lay_rows,
+    pack_runs,
     without_the_rest,
 )
 from .winograd_weights import emit_winograd_gradient, repays
@@ -85,22 +86,6 @@ def copy_lines(like, L, number, rows, source, lds, length, out, ldo):
     """Copy rows of numbers, behind which ``out`` gets up to two registers of zeros."""
     for p in range(0, length, 2 * L):
         copy_rows(2, like, rows, source + p * number, lds, length - p, out + p * number, ldo)
-
-
-@helper
-def pack_lines(like, L, number, terms, space, offsets, rows, columns, down, out, ldo):
-    """Copy the rows of places of each term end to end; whole registers, in order."""
-    for l in range(terms):
-        source, goal = space + offsets[l], out + l * ldo
-        if columns <= L:
-            copy_rows(1, like, rows, source, down * number, columns, goal, columns * number)
-        elif columns <= 2 * L:
-            copy_rows(2, like, rows, source, down * number, columns, goal, columns * number)
-        else:
-            for r in range(rows):
-                here, there = source + r * down * number, goal + r * columns * number
-                for p in range(0, columns, 2 * L):
-                    copy_vectors(2, like, here + p * number, there + p * number)
 
 
 @helper
@@ -153,6 +138,9 @@ def convolution_weights(
     )
     sums, corner = address_of(stack(room, KIND)), address_of(stack(square, KIND))
     offsets = stack(256, np.int64)
+    starts, goals, many_rows, lengths = (
+        stack(4, np.int64), stack(4, np.int64), stack(4, np.int64), stack(4, np.int64),
+    )  # fmt: skip
     pixels = size[0] * size[1] * size[2]
     all_places = count[0] * count[1] * count[2]
     taps = kernel[0] * kernel[1] * kernel[2]
@@ -183,6 +171,10 @@ def convolution_weights(
                         wide *= stride[2]
                         here = rows * columns
                         find_terms(offsets, t0, terms, kernel, stride, dilation, high, wide, number)
+                        runs = find_runs(
+                            starts, goals, many_rows, lengths, 0, here, columns, stride[1] * wide,
+                            number,
+                        )  # fmt: skip
                         for m in range(many):
                             image = X + ((n + m) * groups + g) * channels * pixels * number
                             goal = lines + m * here * number
@@ -198,9 +190,10 @@ def convolution_weights(
                                 top * stride[1] - before[1], left * stride[2] - before[2], high,
                                 wide,
                             )  # fmt: skip
-                            pack_lines(
-                                like, L, number, terms, space, offsets, rows, columns,
-                                stride[1] * wide, goal, long,
+                            pack_runs(
+                                like, L, space, offsets, terms, starts, goals, many_rows, lengths,
+                                runs, stride[1] * wide * number, columns * number, goal, long,
+                                number,
                             )  # fmt: skip
                         for o in range(0, some, panel):
                             width = min(panel, some - o)

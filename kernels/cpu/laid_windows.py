@@ -33,10 +33,10 @@ from .windows import (
     SLACK,
     Windows,
     capacity,
-    find_pieces,
+    find_runs,
     find_terms,
     lay_rows,
-    pack_terms,
+    pack_runs,
 )
 
 
@@ -71,7 +71,9 @@ def lay_windows(
     """
     like = KIND(0.0)
     space, offsets = address_of(stack(room, KIND)), stack(256, np.int64)
-    starts, goals, lengths = stack(64, np.int64), stack(64, np.int64), stack(64, np.int64)
+    starts, goals, many_rows, lengths = (
+        stack(4, np.int64), stack(4, np.int64), stack(4, np.int64), stack(4, np.int64),
+    )  # fmt: skip
     pixels, places = size[0] * size[1] * size[2], count[1] * count[2]
     taps = kernel[0] * kernel[1] * kernel[2]
     all_terms, panels = channels * taps, (places + panel - 1) // panel
@@ -100,20 +102,22 @@ def lay_windows(
                     goal, panel * number,
                 )  # fmt: skip
                 continue
-            pieces = find_pieces(
-                starts, goals, lengths, p, width, count[2], stride[1] * wide, number
+            runs = find_runs(
+                starts, goals, many_rows, lengths, p, width, count[2], stride[1] * wide, number
             )
-            pack_terms(
-                like, L, space, offsets, terms - 1, starts, goals, lengths, pieces, goal,
-                panel * number, number,
+            down, across = stride[1] * wide * number, count[2] * number
+            pack_runs(
+                like, L, space, offsets, terms - 1, starts, goals, many_rows, lengths, runs, down,
+                across, goal, panel * number, number,
             )  # fmt: skip
             # Behind the last row may stand what another thread has written: no register more.
             source, goal = space + offsets[terms - 1], goal + (terms - 1) * panel * number
-            for piece in range(pieces):
-                here = pointer(source + starts[piece], KIND)
-                there = pointer(goal + goals[piece], KIND)
-                for q in range(lengths[piece]):
-                    there[q] = here[q]
+            for run in range(runs):
+                for r in range(many_rows[run]):
+                    here = pointer(source + starts[run] + r * down, KIND)
+                    there = pointer(goal + goals[run] + r * across, KIND)
+                    for q in range(lengths[run]):
+                        there[q] = here[q]
 
 
 @kernel(

@@ -268,17 +268,36 @@ def copy_rows(typingctx, vectors, like, rows, source, lds, width, out, ldo):
 
     V is a literal. Only ``width`` columns are read; behind them ``out`` gets zeros.
     """
-    return _rows_copied(vectors, like, reads=False)
+    return _rows_copied(vectors, like, cut=(True, False))
 
 
 @intrinsic
 def put_rows(typingctx, vectors, like, rows, source, lds, width, out, ldo):
     """The same, but whole registers are read, and only ``width`` columns of ``out`` written."""
-    return _rows_copied(vectors, like, reads=True)
+    return _rows_copied(vectors, like, cut=(False, True))
 
 
-def _rows_copied(vectors: Any, like: Any, reads: bool) -> Any:
-    """Return the signature and what emits the copy of rows; whether whole registers are read."""
+@intrinsic
+def move_rows(typingctx, vectors, like, rows, source, lds, width, out, ldo):
+    """The same, but only ``width`` columns are read and written."""
+    return _rows_copied(vectors, like, cut=(True, True))
+
+
+@intrinsic
+def add_rows(typingctx, vectors, like, rows, source, lds, width, out, ldo):
+    """The same, but ``width`` columns are added to those of ``out``."""
+    return _rows_copied(vectors, like, cut=(True, True), added=True)
+
+
+def _rows_copied(vectors: Any, like: Any, cut: tuple[bool, bool], added: bool = False) -> Any:
+    """Return the signature and what emits the copy of rows.
+
+    Args:
+        vectors: how many registers a row has, as a literal.
+        like: the dtype.
+        cut: whether only ``width`` columns are read, and written.
+        added: whether they are added to what stands there.
+    """
     if not isinstance(vectors, types.Literal):
         return None
     V = vectors.literal_value
@@ -289,12 +308,16 @@ def _rows_copied(vectors: Any, like: Any, reads: bool) -> Any:
         e = _Emitter(context, builder, like)
         side = I64(REGISTER)
         masks = [e.mask(builder.sub(width, I64(v * e.count))) for v in range(V)]
+        read, written = ([mask if one else None for mask in masks] for one in cut)
         with cgutils.for_range(builder, rows) as loop:
             start = builder.add(source, builder.mul(lds, loop.index))
             goal = builder.add(out, builder.mul(ldo, loop.index))
-            for v, mask in enumerate(masks):
-                value = e.load(e.at(start, side, v, e.vector), None if reads else mask)
-                e.store(value, e.at(goal, side, v, e.vector), mask if reads else None)
+            for v in range(V):
+                place = e.at(goal, side, v, e.vector)
+                value = e.load(e.at(start, side, v, e.vector), read[v])
+                if added:
+                    value = builder.fadd(e.load(place, written[v]), value)
+                e.store(value, place, written[v])
         return context.get_dummy_value()
 
     return types.void(vectors, like, *[word] * 6), codegen

@@ -369,3 +369,47 @@ def pack_terms(
             copy_vectors(1, like, here, there)
             for v in range(1, (lengths[piece] + L - 1) // L):
                 copy_vectors(1, like, here + v * register, there + v * register)
+
+
+@helper
+def find_runs(starts, goals, rows, lengths, first, count, columns, down, bytes_each):
+    """Write the runs that some places make: a part of a row, whole rows, and a part again.
+
+    As ``find_pieces``, but a run is several pieces, one for each of its ``rows``; return how many.
+    """
+    runs = done = 0
+    while done < count:
+        row, column = (first + done) // columns, (first + done) % columns
+        left = count - done
+        many = left // columns if column == 0 and left >= columns else 1
+        length = min(columns - column, left)
+        starts[runs] = (row * down + column) * bytes_each
+        goals[runs] = done * bytes_each
+        rows[runs] = many
+        lengths[runs] = length
+        runs += 1
+        done += many * length
+    return runs
+
+
+@helper
+def pack_runs(
+    like, L, space, offsets, terms, starts, goals, rows, lengths, runs, down, across, out,
+    out_stride, bytes_each
+):  # fmt: skip
+    """Copy the runs of each term into a row of ``out``; whole registers, in order.
+
+    ``down`` and ``across`` are the bytes from row to row of a run, where it is and where it goes.
+    """
+    for l in range(terms):
+        source, goal = space + offsets[l], out + l * out_stride
+        for run in range(runs):
+            here, there, length = source + starts[run], goal + goals[run], lengths[run]
+            if length <= L:
+                copy_rows(1, like, rows[run], here, down, length, there, across)
+            elif length <= 2 * L:
+                copy_rows(2, like, rows[run], here, down, length, there, across)
+            else:
+                for r in range(rows[run]):
+                    for q in range(0, length * bytes_each, 2 * L * bytes_each):
+                        copy_vectors(2, like, here + r * down + q, there + r * across + q)
