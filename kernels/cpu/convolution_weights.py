@@ -57,7 +57,7 @@ WIDEST = 64
 """Bytes of the widest vector register that tiles may use: two of them are a panel."""
 TURNED = 10
 """Terms whose sums with the gradients of an output take as long as to turn these,"""
-LAID = 32
+LAID = 24
 """outputs whose sums with a term take as long as to lay its windows out,"""
 COPIED = 4
 """and those for which they take as long as to copy points."""
@@ -292,9 +292,9 @@ def _shares(
             return terms, some
         divisible = terms > 4 * tiles.ROWS
         if divisible and (TURNED * some < laid * terms or some <= 4 * L):
-            blocks_t *= 2
+            blocks_t += 1
         elif some > 4 * L:
-            blocks_o *= 2
+            blocks_o += 1
         else:
             return terms, some
 

@@ -326,20 +326,41 @@ def _rows_copied(vectors: Any, like: Any, cut: tuple[bool, bool], added: bool = 
 @intrinsic
 def copy_vectors(typingctx, vectors, like, source, out):
     """``copy_vectors(2, like, source, out)``: copy V registers of numbers, V a literal."""
+    signature = types.void(vectors, like, types.int64, types.int64)
+    return _vectors_copied(vectors, like, signature)
+
+
+@intrinsic
+def repeat_vectors(typingctx, vectors, like, source, out, rows, lds, ldo):
+    """``repeat_vectors(2, like, source, out, K, lds, ldo)``: the same for K rows."""
+    return _vectors_copied(vectors, like, types.void(vectors, like, *[types.int64] * 5))
+
+
+def _vectors_copied(vectors: Any, like: Any, signature: Any) -> Any:
+    """Return the signature and what emits the copy of registers, in one row or several."""
     if not isinstance(vectors, types.Literal):
         return None
-    V = vectors.literal_value
 
     def codegen(context, builder, signature, args):
-        _, _, source, out = args
         e = _Emitter(context, builder, like)
-        side = I64(REGISTER)
-        values = [e.load(e.at(source, side, v, e.vector)) for v in range(V)]
-        for v, value in enumerate(values):
-            e.store(value, e.at(out, side, v, e.vector))
+
+        def copy(source: Any, out: Any) -> None:
+            places = range(vectors.literal_value)
+            values = [e.load(e.at(source, I64(REGISTER), v, e.vector)) for v in places]
+            for v, value in enumerate(values):
+                e.store(value, e.at(out, I64(REGISTER), v, e.vector))
+
+        _, _, source, out, *many = args
+        if not many:
+            copy(source, out)
+            return context.get_dummy_value()
+        rows, lds, ldo = many
+        with cgutils.for_range(builder, rows) as loop:
+            start = builder.add(source, builder.mul(lds, loop.index))
+            copy(start, builder.add(out, builder.mul(ldo, loop.index)))
         return context.get_dummy_value()
 
-    return types.void(vectors, like, types.int64, types.int64), codegen
+    return signature, codegen
 
 
 @intrinsic

@@ -19,7 +19,7 @@ import numpy as np
 from .elementwise import copy
 from .implementation import Builder
 from .runtime.declaration import helper
-from .runtime.language import address_of, copy_rows, copy_vectors, split_rows
+from .runtime.language import address_of, copy_rows, copy_vectors, repeat_vectors, split_rows
 
 SPACE = 1 << 18
 """Bytes that the laid out rows of one thread take: with the weights at work they fill the L2."""
@@ -406,9 +406,9 @@ def pack_runs(
         for run in range(runs):
             here, there, length = source + starts[run], goal + goals[run], lengths[run]
             if length <= L:
-                copy_rows(1, like, rows[run], here, down, length, there, across)
+                repeat_vectors(1, like, here, there, rows[run], down, across)
             elif length <= 2 * L:
-                copy_rows(2, like, rows[run], here, down, length, there, across)
+                repeat_vectors(2, like, here, there, rows[run], down, across)
             else:
                 for r in range(rows[run]):
                     for q in range(0, length * bytes_each, 2 * L * bytes_each):
