@@ -16,7 +16,7 @@ from .depthwise import by_rows, emit_rows
 from .few_outputs import emit_in_place, rows_in_place
 from .few_places import emit_few, few
 from .implementation import Builder
-from .laid_windows import emit_laid, laid_at_once
+from .laid_windows import emit_laid, laid_at_once, without_the_rest
 from .runtime.declaration import Address, Constant, OptionalFloats, helper, kernel
 from .runtime.language import (
     KIND,
@@ -47,7 +47,6 @@ from .windows import (
     fitting,
     lay_rows,
     pack_runs,
-    without_the_rest,
 )
 from .winograd import emit_winograd, pays
 
@@ -55,8 +54,6 @@ PACKED_FROM = 128
 """Places in all images from which it pays to lay the weights out in the order of their tiles."""
 LAID_FROM = 3
 """Into how many parts the outputs are cut where it pays to lay the windows out once for all."""
-
-
 LEAST_PARTS = 8
 """Parts that images are cut into, if there are so many: the weights pass by once for each."""
 SHARES = 4

@@ -21,6 +21,7 @@ from .asked import asking, needed
 from .depthwise import emit_depthwise_weights
 from .few_outputs_weights import emit_weights_in_place, weights_parts
 from .implementation import Builder
+from .laid_windows import without_the_rest
 from .reductions import sum_axes
 from .runtime.declaration import Address, Constant, helper, kernel
 from .runtime.language import (
@@ -46,7 +47,6 @@ from .windows import (
     find_terms,
     lay_rows,
     pack_runs,
-    without_the_rest,
 )
 from .winograd_weights import emit_winograd_gradient, repays
 

@@ -8,12 +8,14 @@ anew. Here all of them are laid out first, by terms, and then the threads share 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from nnscratch.array.dtypes import dtype_name
 
+from .elementwise import copy
 from .implementation import Builder
 from .runtime.declaration import Address, Constant, OptionalFloats, kernel
 from .runtime.language import (
@@ -161,6 +163,21 @@ def product_with_windows(
                         base + p * number, places * number, min(panel, places - p), laid,
                         0, 0, 0, 0,
                     )  # fmt: skip
+
+
+def without_the_rest(builder: Builder, w: Windows, X: Any) -> tuple[Windows, Any]:
+    """Return windows and images without the pixels between windows of one pixel each.
+
+    These pixels are left out once, in a copy, instead of wherever windows are laid out.
+    """
+    whole = tuple((n - 1) // s + 1 for n, s in zip(w.size, w.stride, strict=True)) == w.count
+    if w.taps > 1 or w.stride == (1, 1, 1) or w.before != (0, 0, 0) or not whole:
+        return w, X
+    there = X.reshape(w.images, w.channels, *w.size)
+    there = there[(..., *[slice(None, None, step) for step in w.stride])]
+    made = builder.empty(there.shape, X.dtype)
+    copy(builder, there, made)
+    return replace(w, size=w.count, stride=(1, 1, 1)), made
 
 
 def laid_at_once(w: Windows, dtype: Any) -> int | None:

@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from .elementwise import copy
-from .implementation import Builder
 from .runtime.declaration import helper
 from .runtime.language import address_of, copy_rows, copy_vectors, repeat_vectors, split_rows
 
@@ -118,21 +116,6 @@ class Part:
     rows: int
     columns: int
     depth: int
-
-
-def without_the_rest(builder: Builder, w: Windows, X: Any) -> tuple[Windows, Any]:
-    """Return windows and images without the pixels between windows of one pixel each.
-
-    These pixels are left out once, in a copy, instead of wherever windows are laid out.
-    """
-    whole = tuple((n - 1) // s + 1 for n, s in zip(w.size, w.stride, strict=True)) == w.count
-    if w.taps > 1 or w.stride == (1, 1, 1) or w.before != (0, 0, 0) or not whole:
-        return w, X
-    there = X.reshape(w.images, w.channels, *w.size)
-    there = there[(..., *[slice(None, None, step) for step in w.stride])]
-    made = builder.empty(there.shape, X.dtype)
-    copy(builder, there, made)
-    return replace(w, size=w.count, stride=(1, 1, 1)), made
 
 
 def capacity(dtype: Any) -> int:
