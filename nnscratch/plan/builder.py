@@ -33,7 +33,7 @@ from nnscratch.plan.constants import (
 from nnscratch.plan.destinations import destinations
 from nnscratch.plan.fuse import fuse, used
 from nnscratch.plan.liveness import Liveness, read_alone
-from nnscratch.plan.references import replaying, results_of, updating
+from nnscratch.plan.references import replaying, results_of, updating, write
 
 Lowered = tuple[tuple[Any, ...], Any]
 """The outputs of a call, and what it saves."""
@@ -353,7 +353,7 @@ class Builder:
         if chosen is not None:
             chosen.lower(self._begun(chosen.executor), "update", (target, source), {}, ())
         else:
-            self.python(lambda: _write(target, source), reads_arguments=True)
+            self.python(lambda: write(target, source), reads_arguments=True)
 
     def _python(self, node: Node, inputs: tuple[Any, ...]) -> Lowered:
         """Replay the reference, writing what it returns into planned arrays."""
@@ -398,7 +398,3 @@ class Builder:
             for builder in self._at_each_call.builders.values():
                 builder.forget(array)
             self._at_each_call.memories.for_array(array).release(array)
-
-
-def _write(target: Any, value: Any) -> None:
-    target[...] = value

@@ -99,3 +99,8 @@ def _computing(node: Node, inputs: tuple[Any, ...]) -> Callable[[dict[str, Any]]
 def _dynamic(produced: list[Any], scalars: dict[str, Any]) -> dict[str, Any]:
     """Return the dynamic scalars of a call as the host events of this replay produced them."""
     return {name: produced[item.event][item.key] for name, item in scalars.items()}
+
+
+def write(target: Any, value: Any) -> None:
+    """Copy an array into another one."""
+    target[...] = value
