@@ -89,7 +89,7 @@ class Builder:
         self._last_use = self._lifetimes(kept)
         self._liveness = Liveness(self._last_use)
         self._destinations = destinations(self._nodes, kept, self._last_use)
-        self._arrays |= self._destinations
+        self._arrays: dict[Value, Any] = dict(self._destinations)
         self._node: Node | None = None
         self._index = 0
         self._inputs: tuple[Any, ...] = ()
