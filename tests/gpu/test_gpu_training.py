@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,7 @@ def test_out_of_memory() -> None:
     import cupy
 
     pool = cupy.get_default_memory_pool()
+    gc.collect()  # arrays of other tests that die meanwhile would make room
     pool.free_all_blocks()
     # A chunk that is used in part keeps its rest, whatever its size: ask for more than that.
     pool.set_limit(size=pool.total_bytes() + (1 << 20))
