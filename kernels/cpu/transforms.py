@@ -147,18 +147,6 @@ def put_pixels(typingctx, like, source, out, next_channel, last, width):
 
 
 @intrinsic
-def clear_pixel(typingctx, like, out):
-    """Write a register of zeros."""
-
-    def codegen(context, builder, signature, args):
-        e = _Emitter(context, builder, like)
-        e.store(e.zero, e.at(args[1], I64(0), 0, e.vector))
-        return context.get_dummy_value()
-
-    return types.void(like, types.int64), codegen
-
-
-@intrinsic
 def transform_pixels(typingctx, like, source, down, out, plane):
     """V of a window of pixels, ``down`` bytes from row to row: a lane is a channel."""
     return _squares(OF_INPUT, like)

@@ -13,7 +13,6 @@ import numpy as np
 from .runtime.declaration import helper
 from .runtime.language import (
     LINE,
-    clear_pixel,
     copy_vectors,
     lay_pixels,
     pointer,
@@ -23,6 +22,7 @@ from .runtime.language import (
     transform_pixels_of_gradient,
     transform_sums,
 )
+from .windows import clear
 
 COLUMNS = 64
 """Windows side by side in a block, at most."""
@@ -71,19 +71,16 @@ def lay_rows(like, L, number, image, next_channel, last, height, width, y, x, hi
             lay_pixels(like, image + r * width * number, next_channel, last, many * width, start)
             for row in range(many if wide != width else 0):
                 place = out + (i + row) * wide * L * number
-                for q in range(left):
-                    clear_pixel(like, place + q * L * number)
+                clear(like, L, number, place, left * L)
                 for q in range(width):
                     copy_vectors(
                         1, like, aside + (row * width + q) * L * number,
                         place + (left + q) * L * number,
                     )  # fmt: skip
-                for q in range(right, wide):
-                    clear_pixel(like, place + q * L * number)
+                clear(like, L, number, place + right * L * number, (wide - right) * L)
             i += many
             continue
-        for q in range(left if inside else wide):
-            clear_pixel(like, out + (i * wide + q) * L * number)
+        clear(like, L, number, out + i * wide * L * number, (left if inside else wide) * L)
         if inside:
             source = image + (r * width + x) * number
             for q in range(left, wide, L):
