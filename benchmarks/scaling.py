@@ -3,6 +3,7 @@
     python -m benchmarks.scaling             # benchmarks/results/scaling.md (a quarter of an hour)
     python -m benchmarks.scaling --brief     # to see that it works; prints
     python -m benchmarks.scaling --predict   # the model's prediction alone; prints
+    python -m benchmarks.scaling --only gpt2 # one network; prints
 
 Every process has one thread. First the losses of 20 steps are compared; who differs by more than
 1e-4 is not shown. Ours and PyTorch's processes run in turn, several times; a number is the median
@@ -22,7 +23,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from benchmarks.report.tables import machine_list, quantity, table
 from benchmarks.stopwatch.machine import describe
 from nnscratch.parallel.starting import mpiexec
 
-PROGRAM = Path(__file__).parent / "programs" / "scaling.py"
+PROGRAM = "benchmarks.programs.scaling"
 RESULT = Path(__file__).parent / "results" / "scaling.md"
 LIMIT, TOLERANCE = 600.0, 1e-4
 STARTS, SHORT = 9, 3
@@ -38,12 +39,20 @@ STARTS, SHORT = 9, 3
 ONE_THREAD = {
     "NNSCRATCH_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"
 }  # fmt: skip
-NETWORKS = {
+NETWORKS: dict[str, list[int]] = {
+    "gpt2": [],
     "10-10-2": [10, 10, 2],
     "784-512-512-10": [784, 512, 512, 10],
     "1024x4": [1024, 1024, 1024, 1024, 1024],
 }
-STRONG = (("10-10-2", 64), ("784-512-512-10", 128), ("784-512-512-10", 1024), ("1024x4", 128))
+"""The layers of each; GPT-2 (124M) is no chain of layers, and has rows of 64 tokens."""
+STRONG = (
+    ("10-10-2", 64),
+    ("784-512-512-10", 128),
+    ("784-512-512-10", 1024),
+    ("1024x4", 128),
+    ("gpt2", 2),
+)
 """A network and its global batch, the same for any number of ranks."""
 WEAK = (("784-512-512-10", 128), ("1024x4", 128))
 """A network and the batch of each rank."""
@@ -116,7 +125,7 @@ class Measured:
         """Start the processes of a kind, and return what they measured."""
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder, "found.json")
-            command = [sys.executable, str(PROGRAM), kind, json.dumps(case), str(out)]
+            command = [sys.executable, "-m", PROGRAM, kind, json.dumps(case), str(out)]
             many = os.environ | ONE_THREAD
             if kind == "torch":
                 self._run_torch(command, many)
@@ -178,12 +187,15 @@ def measure(
     for network, batch in cases:
         for size in ranks:
             whole = batch * size if weak else batch
-            case = {"layers": NETWORKS[network], "batch": whole, "rounds": rounds}
+            layers = NETWORKS[network]
+            case: dict[str, Any] = {"batch": whole, "rounds": rounds, "layers": layers}
+            if not layers:
+                case = {"batch": whole, "rounds": min(rounds, SHORT)}
             one = Measured(case, size)
             for _ in range(turns):
                 one.run("nnscratch")
                 one.run("torch")
-            if size == 1 and not weak:
+            if size == 1 and not weak and layers:
                 one.compare_starts(STARTS if turns > 1 else 1)
             found.setdefault((network, batch), []).append(one)
             print(f"{network} b{whole}, {size} ranks: {_shown(one.median())}", file=sys.stderr)
@@ -245,6 +257,15 @@ def parts_table(found: dict[tuple[str, int], list[Measured]]) -> str:
     )  # fmt: skip
 
 
+def chosen(
+    cases: Sequence[tuple[str, int]], given: argparse.Namespace, few: int
+) -> Sequence[tuple[str, int]]:
+    """Return the networks that the command line asks for: all, a few in brief, or one by name."""
+    if given.only:
+        return [case for case in cases if case[0] == given.only]
+    return cases[:few] if given.brief else cases
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Measure, and write the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
@@ -254,6 +275,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--brief", action="store_true")
     parser.add_argument("--predict", action="store_true")
+    parser.add_argument("--only", choices=NETWORKS, metavar="NETWORK")
     given = parser.parse_args(arguments)
     if given.predict:
         print(prediction())
@@ -261,8 +283,8 @@ def main(arguments: list[str] | None = None) -> None:
     machine = describe(ONE_THREAD, seconds=0.0 if given.brief else 0.3)
     ranks = [int(one) for one in given.ranks.split(",")]
     rounds, turns = (2, 1) if given.brief else (given.rounds, given.turns)
-    strong = measure(STRONG[:2] if given.brief else STRONG, ranks, False, rounds, turns)
-    weak = measure(WEAK[:1] if given.brief else WEAK, ranks, True, rounds, turns)
+    strong = measure(chosen(STRONG, given, 2), ranks, False, rounds, turns)
+    weak = measure(chosen(WEAK, given, 1), ranks, True, rounds, turns)
     text = (
         "# Several processes\n\nWritten by `python -m benchmarks.scaling`. Every rank has one "
         "thread; a number is the median of all turns.\n\n"
@@ -274,7 +296,7 @@ def main(arguments: list[str] | None = None) -> None:
         + "; ".join(f"{k}: {b / 1e9:g} GB/s, {s * 1e6:g} µs" for k, (b, s) in LINKS.items())
         + f".\n\n{prediction()}\n"
     )
-    if given.brief:
+    if given.brief or given.only:
         print(text)
         return
     given.out.write_text(text, encoding="utf-8")

@@ -1,10 +1,11 @@
 """One process of several that train the same network, timed: ours by MPI, PyTorch's by gloo.
 
-    mpiexec -n 2 python scaling.py nnscratch '{"layers": [784, 512, 10], "batch": 128, ...}' OUT
-    RANK=0 WORLD_SIZE=2 ... python scaling.py torch '...' OUT
+    mpiexec -n 2 python -m benchmarks.programs.scaling nnscratch '{"layers": [10, 2], ...}' OUT
+    RANK=0 WORLD_SIZE=2 ... python -m benchmarks.programs.scaling torch '...' OUT
 
-Both have the same weights, the same global batches and the same Adam. The losses of the first steps
-are written down before anything is timed; the caller compares them.
+The network is GPT-2 with 124M parameters where no layers are named. Both have the same weights, the
+same global batches and the same Adam. The losses of the first steps are written down before
+anything is timed; the caller compares them.
 """
 
 from __future__ import annotations
@@ -24,11 +25,22 @@ STEPS = 20
 LR = 1e-4
 TURN = 0.15
 """About how many seconds a turn lasts."""
+GPT2 = {
+    "vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12,
+    "dropout": 0.0,
+}  # fmt: skip
+TOKENS = 64
 
 
 def arrays(case: dict[str, Any]) -> tuple[Any, Any, list[tuple[Any, Any]]]:
-    """Return inputs (STEPS batches, I), classes (STEPS batches,) and (W, b) of each layer."""
+    """Return inputs (STEPS batches, I), classes (STEPS batches,) and (W, b) of each layer.
+
+    Of GPT-2 they are rows of tokens, the token that follows each, and no layers.
+    """
     rng = np.random.default_rng(0)
+    if "layers" not in case:
+        rows = rng.integers(0, GPT2["vocab_size"], (STEPS * case["batch"], TOKENS + 1))
+        return rows[:, :-1].copy(), rows[:, 1:].copy(), []
     sizes = case["layers"]
     X = rng.normal(size=(STEPS * case["batch"], sizes[0])).astype(np.float32)
     y = rng.integers(0, sizes[-1], len(X))
@@ -37,6 +49,21 @@ def arrays(case: dict[str, Any]) -> tuple[Any, Any, list[tuple[Any, Any]]]:
         for i, o in pairwise(sizes)
     ]
     return X, y, weights
+
+
+def gpt2() -> Any:
+    """Return our GPT-2, whose weights are always the same."""
+    from nnscratch import manual_seed
+    from nnscratch.models import GPT2 as Network
+    from nnscratch.models import GPT2Config
+
+    manual_seed(0)
+    return Network(GPT2Config(**GPT2))  # type: ignore[arg-type]
+
+
+def of_tokens(judge: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return a loss of one row of classes a sample as one of (N, tokens, classes)."""
+    return lambda output, target: judge(output.reshape(-1, output.shape[-1]), target.reshape(-1))
 
 
 def turns(
@@ -80,7 +107,8 @@ def ours(case: dict[str, Any]) -> dict[str, Any]:
         layer = nn.Linear(W.shape[1], W.shape[0])
         layer.load_state_dict({"weight": Tensor(W), "bias": Tensor(b)})
         layers += [nn.ReLU()] * bool(layers) + [layer]
-    model = nn.Sequential(*layers)
+    model = nn.Sequential(*layers) if layers else gpt2()
+    judge: Any = "cross_entropy" if layers else of_tokens(nn.CrossEntropyLoss())
 
     class Losses(Callback):
         """Reads the loss of every step from the running sum."""
@@ -93,7 +121,7 @@ def ours(case: dict[str, Any]) -> dict[str, Any]:
 
     losses, here = Losses(), world()
     trainer = Trainer(
-        model, loss="cross_entropy", optimizer=Adam(model.parameters(), lr=LR), compile=True,
+        model, loss=judge, optimizer=Adam(model.parameters(), lr=LR), compile=True,
         seed=0, callbacks=[losses],
     )  # fmt: skip
     trainer.fit((X, y), 1, batch_size=case["batch"], shuffle=False)
@@ -148,13 +176,13 @@ def theirs(case: dict[str, Any]) -> dict[str, Any]:
         layer = nn.Linear(W.shape[1], W.shape[0])
         layer.load_state_dict({"weight": torch.from_numpy(W), "bias": torch.from_numpy(b)})
         layers += [nn.ReLU()] * bool(layers) + [layer]
-    plain = nn.Sequential(*layers)
+    plain = nn.Sequential(*layers) if layers else _gpt2_of_torch()
     model = plain if ranks == 1 else nn.parallel.DistributedDataParallel(plain)
     optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=True)
     size, own = case["batch"], case["batch"] // ranks
     mine = [slice(i + rank * own, i + (rank + 1) * own) for i in range(0, len(X), size)]
     batches = [(torch.from_numpy(X[one]), torch.from_numpy(y[one])) for one in mine]
-    judge = nn.CrossEntropyLoss()
+    judge = nn.CrossEntropyLoss() if layers else of_tokens(nn.CrossEntropyLoss())
 
     def step(index: int) -> Any:
         optimizer.zero_grad()
@@ -183,6 +211,15 @@ def theirs(case: dict[str, Any]) -> dict[str, Any]:
     dist.barrier()
     dist.destroy_process_group()
     return {"losses": losses, "seconds": found, "leads": rank == 0}
+
+
+def _gpt2_of_torch() -> Any:
+    from benchmarks.twins import copy_weights, twin
+
+    library = twin("gpt2")
+    model = library.GPT2(library.GPT2Config(**GPT2))
+    copy_weights(gpt2(), model)
+    return model
 
 
 if __name__ == "__main__":

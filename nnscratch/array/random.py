@@ -170,7 +170,8 @@ class row_scope:
 
     The rows of a batch are divided into parts, and each part draws as if the whole batch were
     there: it takes its own numbers out of the batch's, and the stream advances by those of all.
-    Parts begin at multiples of ``ROWS_TOGETHER``, so that they begin with a block of numbers.
+    For that its first row has to begin with a block of numbers, as it does at every multiple of
+    ``ROWS_TOGETHER``; where it begins within one, it takes the numbers from the next block on.
 
     Args:
         start: the first row of the part.
@@ -225,7 +226,7 @@ class row_scope:
 
 
 ROWS_TOGETHER = 4
-"""Parts of a batch begin at multiples of so many rows: a block has at most four numbers."""
+"""So many rows fill whole blocks, whatever each draws: a block has at most four numbers."""
 
 
 class _Thread(threading.local):

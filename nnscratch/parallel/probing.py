@@ -9,6 +9,7 @@ ranks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -17,12 +18,13 @@ import numpy as np
 
 from nnscratch.array import to_numpy
 from nnscratch.array.device import to_device_of
-from nnscratch.array.random import row_scope
+from nnscratch.array.random import ROWS_TOGETHER, row_scope
 from nnscratch.errors import ConfigurationError
-from nnscratch.nn import Module
+from nnscratch.nn import BatchNorm1d, BatchNorm2d, BatchNorm3d, Module
 from nnscratch.tensors.grad_mode import no_grad
 
 _RUNNING = ("running_mean", "running_var")
+_BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
 FEW, MORE = 2, 3
 """How many rows a model is run with; a batch norm has no variance of one."""
 Draws = list[tuple[int | None, int]]
@@ -34,10 +36,13 @@ class Habits(NamedTuple):
     Attributes:
         of_rows: for each of its draws of random numbers whether it is for rows; None if unknown.
         changed: the names of the buffers that it changes.
+        together: how many rows have to stay together where a batch is divided: as many as fill
+            whole blocks of random numbers, and two of a model that has a batch norm.
     """
 
     of_rows: Sequence[bool] | None = None
     changed: frozenset[str] = frozenset()
+    together: int = ROWS_TOGETHER
 
 
 def habits_of(model: Module, forward: Callable[[Any], Any], few: Any, more: Any) -> Habits:
@@ -73,7 +78,9 @@ def habits_of(model: Module, forward: Callable[[Any], Any], few: Any, more: Any)
         for name, value in before.items()
         if any(one[name].tobytes() != value.tobytes() for one in after)
     }
-    return Habits(_of_rows(*drawn), frozenset(changed))
+    of_rows = _of_rows(*drawn)
+    norms = any(isinstance(module, _BATCH_NORMS) for module in model.modules())
+    return Habits(of_rows, frozenset(changed), max(_together(of_rows, drawn[0]), 1 + norms))
 
 
 def _buffers(model: Module) -> dict[str, Any]:
@@ -110,6 +117,14 @@ def _of_rows(few: Draws, more: Draws) -> Sequence[bool] | None:
             )
         found.append(along)
     return tuple(found)
+
+
+def _together(of_rows: Sequence[bool] | None, few: Draws) -> int:
+    """Return how many rows fill whole blocks of random numbers, in every draw for rows."""
+    if of_rows is None:
+        return ROWS_TOGETHER
+    each = [count // FEW for (_, count), rows in zip(few, of_rows, strict=True) if rows]
+    return max([ROWS_TOGETHER // math.gcd(one, ROWS_TOGETHER) for one in each], default=1)
 
 
 def statistics_of(model: Module) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -28,36 +28,43 @@ class RowRange(NamedTuple):
         return self.stop - self.start
 
 
-def divided(total: int, parts: int) -> list[RowRange]:
-    """Divide rows into consecutive parts that differ by four at most; some may have none.
+def divided(total: int, parts: int, together: int = ROWS_TOGETHER) -> list[RowRange]:
+    """Divide rows into consecutive parts, as even as can be; some may have none.
 
-    Each part begins at a multiple of four rows, so that the random numbers of its rows begin with
-    a block of the generator (``row_scope``). A last part of a single row goes to the one before it,
-    for a batch norm has no variance of one row.
+    Args:
+        total: how many rows.
+        parts: how many parts.
+        together: how many rows stay together: each part begins at a multiple of so many. Of two or
+            more, a last part of a single row goes to the one before it, for a batch norm has no
+            variance of one row.
 
     >>> [(one.start, one.stop) for one in divided(22, 4)]
     [(0, 8), (8, 16), (16, 20), (20, 22)]
     >>> [one.rows for one in divided(9, 4)]
     [4, 5, 0, 0]
+    >>> [one.rows for one in divided(9, 4, together=1)]
+    [3, 2, 2, 2]
     """
-    units = -(-total // ROWS_TOGETHER)
+    units = -(-total // together)
     each, more = divmod(units, parts)
     ends = [0]
     for part in range(parts):
         ends.append(ends[-1] + each + (part < more))
-    bounds = [min(end * ROWS_TOGETHER, total) for end in ends]
-    if total > 1:
+    bounds = [min(end * together, total) for end in ends]
+    if total > 1 and together > 1:
         bounds = [total if bound == total - 1 else bound for bound in bounds]
     return [RowRange(a, b, total) for a, b in pairwise(bounds)]
 
 
-def own_parts(total: int, rank: int, size: int, shards: int | None = None) -> list[RowRange]:
+def own_parts(
+    total: int, rank: int, size: int, shards: int | None = None, together: int = ROWS_TOGETHER
+) -> list[RowRange]:
     """Return the parts of a batch that a rank computes: one, or its share of the shards.
 
     >>> [part.start for part in own_parts(64, 1, 2, shards=4)]
     [32, 48]
     """
-    parts = divided(total, size if shards is None else shards)
+    parts = divided(total, size if shards is None else shards, together)
     each = len(parts) // size
     return parts[rank * each : (rank + 1) * each]
 

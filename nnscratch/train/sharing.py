@@ -78,6 +78,7 @@ class SharedBatches:
         self._sums = False
         self._of_step = False
         self._of_rows: Sequence[bool] | None = None
+        self._together = NOTHING.together
         self._which: Sequence[bool] | None = None
         self._stand_in: Any = None
         self._error: Exception | None = None
@@ -110,7 +111,7 @@ class SharedBatches:
             which = with_rows(few, more)
             # Where all have rows nothing has to be looked up.
             self._which = None if which is None or all(which) else which
-        self._of_rows = habits.of_rows
+        self._of_rows, self._together = habits.of_rows, habits.together
         self._reducer = GradientReducer(
             run.model, run.optimizer, self.world, parts, habits, self._wire
         )
@@ -298,7 +299,7 @@ class SharedBatches:
         """Return the parts of a batch of so many rows that this rank computes, and their shares."""
         rank, workers = self.world.rank, self._workers
         if rank < workers:
-            ranges = own_parts(total, rank, workers, self.shards)
+            ranges = own_parts(total, rank, workers, self.shards, self._together)
         else:
             ranges = [RowRange(total, total, total)] * (self._parts or 1)
         return ranges, [one.rows / total if one.rows else 0.0 for one in ranges]

@@ -71,7 +71,7 @@ def test_each_rank_takes_its_own_rows_of_each_batch_and_no_others(tmp_path: Path
             expected = [
                 part.rows or 2
                 for total in (16, 16, 16, 16, 7)
-                for part in own_parts(total, rank, ranks, shards)
+                for part in own_parts(total, rank, ranks, shards, together=1)
             ]
             assert taken[2:] == expected * 8
 
@@ -83,7 +83,7 @@ def test_a_batch_norm_has_the_statistics_of_a_rank_and_averages_them_by_rows(
     for ranks, shards in ((3, None), (2, 4)):
         done = job(ranks, "norm", tmp_path, shards=shards)
         assert done.code == 0, done.err
-        parts = [X[a.start : a.stop] for a in divided(71, shards or ranks)]
+        parts = [X[a.start : a.stop] for a in divided(71, shards or ranks, together=2)]
         mean = sum(part.mean(0) * len(part) for part in parts) / 71
         variance = sum(part.var(0, ddof=1) * len(part) for part in parts) / 71
         np.testing.assert_allclose(mean, X.mean(0), 1e-5, 1e-6)

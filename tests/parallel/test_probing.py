@@ -31,7 +31,7 @@ def test_numbers_for_weights_are_told_from_numbers_for_rows() -> None:
     model = many_ranks.NoisyNet().eval()
     before = {name: one.numpy().copy() for name, one in model.state_dict().items()}
     state = default_generator.state()
-    assert probed(model) == Habits((False, True, True), frozenset({"largest"}))
+    assert probed(model) == Habits((False, True, True), frozenset({"largest"}), 1)
     # Nothing of it is left.
     assert default_generator.state() == state
     assert not any(module.training for module in model.modules())
@@ -47,6 +47,17 @@ def test_heads_folded_into_rows_are_rows() -> None:
     assert probed(nn.BatchNorm1d(6)).changed == {
         "running_mean", "running_var", "num_batches_tracked",
     }  # fmt: skip
+
+
+def test_rows_stay_together_where_a_block_of_numbers_ends_within_them() -> None:
+    for features, together in ((8, 1), (6, 2), (3, 4), (5, 4)):
+        model = nn.Sequential(nn.Linear(6, features), nn.Dropout(0.5), nn.Linear(features, 3))
+        assert probed(model).together == together
+    # Weights that are drawn are no rows, and nothing is drawn in the last one.
+    assert probed(nn.Sequential(nn.Linear(6, 3), nn.ReLU())).together == 1
+    # A batch norm has no variance of one row.
+    assert probed(nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8))).together == 2
+    assert Habits().together == 4
 
 
 def test_numbers_that_cannot_be_shared_out_are_refused() -> None:

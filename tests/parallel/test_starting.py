@@ -208,17 +208,20 @@ def test_a_world_of_one_talks_to_itself() -> None:
     assert World().gather("item") == ["item"]
 
 
-def test_rows_are_shared_out_by_fours() -> None:
+@pytest.mark.parametrize("together", [1, 2, 4])
+def test_rows_are_shared_out_evenly_by_as_many_as_stay_together(together: int) -> None:
     for total in (*range(1, 40), 100, 203):
         for parts in (1, 2, 3, 4, 8):
-            found = divided(total, parts)
+            found = divided(total, parts, together)
             assert [one.start for one in found[1:]] == [one.stop for one in found[:-1]]
             assert (found[0].start, found[-1].stop) == (0, total)
-            assert all(one.start % 4 == 0 for one in found if one.rows)
-            assert total == 1 or all(one.rows != 1 for one in found)
+            assert all(one.start % together == 0 for one in found if one.rows)
+            assert together == 1 or total == 1 or all(one.rows != 1 for one in found)
+            sizes = [one.rows for one in found]
+            assert max(sizes) - min(sizes) <= (1 if together == 1 else 2 * together + 1)
     # The same shards for any number of ranks.
-    whole = own_parts(50, 0, 1, shards=8)
-    assert whole == [part for rank in range(4) for part in own_parts(50, rank, 4, shards=8)]
+    whole = own_parts(50, 0, 1, 8, together)
+    assert whole == [one for rank in range(4) for one in own_parts(50, rank, 4, 8, together)]
 
 
 @pytest.mark.parametrize("kind", ["uniform", "normal"])
