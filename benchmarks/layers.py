@@ -57,6 +57,11 @@ LAYERS: dict[str, Layer] = {
     "LayerNorm": Layer(lambda lib: lib.nn.LayerNorm(256), (ROWS,), 2.0),
     "MaxPool2d": Layer(lambda lib: lib.nn.MaxPool2d(2), (PICTURES,), 2.0, pictures=True),
     "softmax": Layer(lambda lib: lambda x: x.softmax(-1), (ROWS,), 1.5),
+    "cross-entropy of pixels, 8 x 21 x 64 x 64": Layer(
+        lambda lib: lambda x, i: lib.nn.functional.cross_entropy(x, i),
+        ((8, 21, 64, 64), (21, (8, 64, 64))),
+        1.0,
+    ),
     "embedding, 50257 x 768": Layer(
         lambda lib: lambda W, i: lib.nn.functional.embedding(i, W),
         ((50257, 768), (50257, (16, 64))),

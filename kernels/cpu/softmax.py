@@ -1,4 +1,4 @@
-"""Softmax by rows and its logarithm, and both as instructions.
+"""Softmax by rows and its logarithm, and both as instructions, along any axis.
 
     lse_n = log Σ_k e^{Z_nk},   softmax = e^{Z - lse},   log softmax = Z - lse
 
@@ -8,6 +8,7 @@ vectorises even with two classes; above, along the classes.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from nnscratch.formulas.softmax import SoftmaxSaved
 from .implementation import Builder, CpuKernel, Inputs, Options
 from .runtime.declaration import Floats, helper, kernel
 from .runtime.language import KIND, add_up, decay, larger, log, part, raised_decay, stack
+from .softmax_across import softmax_across, softmax_across_backward
 
 NARROW = 16
 ROWS = 64
@@ -151,53 +153,72 @@ def softmax_backward(
                 dZ[j] = Y[j] * (dY[j] - total)
 
 
-def _check_rows(inputs: Inputs, options: Options) -> str | None:
+def _check(inputs: Inputs, options: Options) -> str | None:
     X = inputs[0]
-    axis = options.get("axis", -1)
-    return None if X.ndim and axis in (-1, X.ndim - 1) else "it works along the last axis"
+    return None if -X.ndim <= options.get("axis", -1) < X.ndim else "there is no such axis"
 
 
-def _check_rows_backward(inputs: Inputs, options: Options) -> str | None:
+def _check_backward(inputs: Inputs, options: Options) -> str | None:
     dY, Y, axis = inputs
     if dY.shape != Y.shape:
         return f"dY has shape {dY.shape}"
-    return _check_rows((Y,), {"axis": axis})
+    return _check((Y,), {"axis": axis})
 
 
-def rowwise(formula: str, logarithm: int) -> CpuKernel:
-    """Return the kernels of softmax or log-softmax along the last axis."""
+def extents(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
+    """Return how many entries lie before an axis, along it, and behind it.
+
+    >>> extents((8, 21, 64, 64), 1)
+    (8, 21, 4096)
+    """
+    axis %= len(shape)
+    return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+
+
+def _softmax(formula: str, logarithm: int) -> CpuKernel:
+    """Return the kernels of softmax or log-softmax."""
 
     def forward(
         builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
     ) -> tuple[tuple[Any, ...], Any]:
         (X,) = inputs
+        axis = options.get("axis", -1)
         Y = builder.output(0, X.shape, X.dtype)
-        columns = X.shape[-1]
-        softmax.emit(
-            builder, dtype_name(X.dtype), logarithm, Z=X, Y=Y, rows=X.size // columns,
-            columns=columns,
-        )  # fmt: skip
-        return (Y,), SoftmaxSaved(Y, options.get("axis", -1))
+        outer, columns, inner = extents(X.shape, axis)
+        name = dtype_name(X.dtype)
+        if inner == 1:
+            softmax.emit(builder, name, logarithm, Z=X, Y=Y, rows=outer, columns=columns)
+        else:
+            softmax_across.emit(
+                builder, name, logarithm, Z=X, Y=Y, outer=outer, columns=columns, inner=inner
+            )
+        return (Y,), SoftmaxSaved(Y, axis)
 
     def backward(
         builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
     ) -> tuple[tuple[Any, ...], Any]:
-        dY, Y, _ = inputs
+        dY, Y, axis = inputs
         dX = builder.output(0, Y.shape, Y.dtype)
-        columns = Y.shape[-1]
-        softmax_backward.emit(
-            builder, dtype_name(Y.dtype), logarithm, dY=dY, Y=Y, dZ=dX, rows=Y.size // columns,
-            columns=columns,
-        )  # fmt: skip
+        outer, columns, inner = extents(Y.shape, axis)
+        name = dtype_name(Y.dtype)
+        if inner == 1:
+            softmax_backward.emit(
+                builder, name, logarithm, dY=dY, Y=Y, dZ=dX, rows=outer, columns=columns
+            )
+        else:
+            softmax_across_backward.emit(
+                builder, name, logarithm, dY=dY, Y=Y, dZ=dX, outer=outer, columns=columns,
+                inner=inner,
+            )  # fmt: skip
         return (dX,), None
 
     return CpuKernel(
         formula,
         {"forward": forward, "backward": backward},
-        {"forward": _check_rows, "backward": _check_rows_backward},
+        {"forward": _check, "backward": _check_backward},
         repeats=True,
     )
 
 
-SOFTMAX_KERNEL = rowwise("softmax", 0)
-LOG_SOFTMAX_KERNEL = rowwise("log_softmax", 1)
+SOFTMAX_KERNEL = _softmax("softmax", 0)
+LOG_SOFTMAX_KERNEL = _softmax("log_softmax", 1)
