@@ -21,6 +21,7 @@ from .asked import asking, needed
 from .depthwise import emit_depthwise_weights
 from .few_outputs_weights import emit_weights_in_place, weights_parts
 from .implementation import Builder
+from .laid_out import put_turned
 from .laid_windows import without_the_rest
 from .reductions import sum_axes
 from .runtime.declaration import Address, Constant, helper, kernel
@@ -34,7 +35,6 @@ from .runtime.language import (
     pointer,
     put_rows,
     stack,
-    transpose,
     transpose_panel,
 )
 from .windows import (
@@ -86,21 +86,6 @@ def copy_lines(like, L, number, rows, source, lds, length, out, ldo):
     """Copy rows of numbers, behind which ``out`` gets up to two registers of zeros."""
     for p in range(0, length, 2 * L):
         copy_rows(2, like, rows, source + p * number, lds, length - p, out + p * number, ldo)
-
-
-@helper
-def put_turned(like, L, number, rows, columns, source, lds, square, out, ldo):
-    """Write the transpose of some rows; ``square`` is space for one of registers."""
-    for i in range(0, rows, L):
-        high = min(L, rows - i)
-        for j in range(0, columns, L):
-            wide = min(L, columns - j)
-            here, there = source + i * lds + j * number, out + j * ldo + i * number
-            if high == L and wide == L:
-                transpose(like, here, lds, L - 1, there, ldo)
-            else:
-                transpose(like, here, lds, high - 1, square, L * number)
-                put_rows(1, like, wide, square, L * number, high, there, ldo)
 
 
 @kernel(

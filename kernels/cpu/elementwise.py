@@ -28,6 +28,7 @@ from .runtime.declaration import Floats, Number, OptionalFloats, kernel
 from .runtime.eager import RowCall
 from .runtime.kernel import KernelCollector
 from .runtime.language import KIND, given, part, same
+from .turned import copied_turned
 
 Lowered = tuple[tuple[Any, ...], Any]
 _ARRAY, _BOOL = np.ndarray, np.dtype("bool")
@@ -74,6 +75,8 @@ def copy(builder: Builder, source: Any, target: Any) -> None:
     """Emit target = source, where source is an array that broadcasts to it or a number."""
     if not isinstance(source, np.ndarray) and target.dtype in FLOATS and target.flags.c_contiguous:
         fill.emit(builder, target.dtype.name, Y=target, count=target.size, c=source)
+        return
+    if isinstance(source, np.ndarray) and copied_turned(builder, source, target):
         return
     dtypes = [one.dtype for one in (target, source) if isinstance(one, np.ndarray)]
     floats = [dtype for dtype in dtypes if dtype in FLOATS]

@@ -14,7 +14,7 @@ import numpy as np
 from nnscratch.array.dtypes import dtype_name
 
 from .runtime.declaration import Address, Constant, helper, kernel
-from .runtime.language import KIND, copy_rows, part, transpose_panel
+from .runtime.language import KIND, copy_rows, part, put_rows, transpose, transpose_panel
 
 
 def of_tiles(dtype: str) -> Mapping[str, Any]:
@@ -41,6 +41,21 @@ def lay_out_rows(like, size, panel, out, B, row, terms, columns):
         copy_rows(
             2, like, terms, B + j * size, row, columns - j, out + j * terms * size, panel * size
         )
+
+
+@helper
+def put_turned(like, L, number, rows, columns, source, lds, square, out, ldo):
+    """Write the transpose of some rows; ``square`` is space for one of registers."""
+    for i in range(0, rows, L):
+        high = min(L, rows - i)
+        for j in range(0, columns, L):
+            wide = min(L, columns - j)
+            here, there = source + i * lds + j * number, out + j * ldo + i * number
+            if high == L and wide == L:
+                transpose(like, here, lds, L - 1, there, ldo)
+            else:
+                transpose(like, here, lds, high - 1, square, L * number)
+                put_rows(1, like, wide, square, L * number, high, there, ldo)
 
 
 @kernel(cost=lambda n, k: 0.5 * n * k, constants=of_tiles)

@@ -13,6 +13,7 @@ from nnscratch.formulas.unary import CastSaved
 from ..moved import never_alone, reshaped, why_not_concatenate, why_not_reshape, why_not_stack
 from .elementwise import copy
 from .implementation import Builder, CpuKernel, Inputs, Options
+from .turned import turns
 
 Lowered = tuple[tuple[Any, ...], Any]
 Needs = tuple[bool, ...]
@@ -99,8 +100,12 @@ def _moves(formula: str, lowerings: Any, refusals: Any = None) -> CpuKernel:
     return CpuKernel(formula, lowerings, refusals or {}, pays=never_alone, strided=True)
 
 
-RESHAPE_KERNEL = _moves(
-    "reshape", {"forward": _reshape, "backward": _reshape_backward}, {"forward": why_not_reshape}
+RESHAPE_KERNEL = CpuKernel(
+    "reshape",
+    {"forward": _reshape, "backward": _reshape_backward},
+    {"forward": why_not_reshape},
+    pays=turns,
+    strided=True,
 )
 CAST_KERNEL = _moves(
     "cast",
