@@ -24,8 +24,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .runtime.intrinsics import I64
-from .tiles import REGISTER, _Emitter, exchange
+from .runtime.intrinsics import I32, I64, VOID
+from .tiles import BYTE, REGISTER, _Emitter, exchange
 
 Square = list[list[Any]]
 Matrix = Sequence[Sequence[float]]
@@ -159,9 +159,41 @@ def transform_pixels_of_gradient(typingctx, like, source, down, out, plane):
 
 
 @intrinsic
-def transform_kernel(typingctx, like, source, down, out, plane):
-    """U of a register of kernels: 9 registers to 16."""
-    return _squares(OF_WEIGHTS, like)
+def transform_kernels(typingctx, like, source, next_kernel, last, turned, ahead, out, plane):
+    """U of a register of kernels, ``next_kernel`` bytes apart, each nine numbers end to end.
+
+    ``turned`` says that the last number of a kernel is its first pixel. Kernels behind number
+    ``last`` are not read; their lanes hold kernel ``last`` again. What is ``ahead`` bytes behind
+    the kernels arrives in the cache meanwhile.
+    """
+
+    def codegen(context, builder, signature, args):
+        _, source, next_kernel, last, turned, ahead, out, plane = args
+        e = _Emitter(context, builder, like)
+        starts = []
+        for l in range(e.count):
+            index = builder.select(builder.icmp_signed("<", I64(l), last), I64(l), last)
+            starts.append(builder.add(source, builder.mul(next_kernel, index)))
+            where = e.at(starts[-1], ahead, 1, BYTE)
+            e.call("llvm.prefetch.p0", VOID, [where, I32(0), I32(3), I32(1)])
+        numbers: list[Any] = []
+        for first in range(0, 9, e.count):
+            mask = None if first + e.count <= 9 else e.mask(I64(9 - first))
+            rows = [e.load(e.at(at, I64(e.size), first, e.vector), mask) for at in starts]
+            exchange(e, rows)
+            numbers += rows
+        square = _transformed(e, OF_WEIGHTS, [numbers[3 * i : 3 * i + 3] for i in range(3)])
+        # Of a turned kernel the first and the last row change places, and so do the columns.
+        back = builder.icmp_signed("!=", turned, I64(0))
+        first, last_one = (builder.select(back, I64(3 - i), I64(i)) for i in (0, 3))
+        order = [first, I64(1), I64(2), last_one]
+        for i, row in enumerate(square):
+            start = builder.add(out, builder.mul(builder.mul(plane, I64(4)), order[i]))
+            for j, value in enumerate(row):
+                e.store(value, e.at(start, plane, order[j], e.vector))
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.int64] * 7), codegen
 
 
 @intrinsic

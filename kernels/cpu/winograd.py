@@ -31,7 +31,7 @@ from .runtime.language import (
     pass_panel,
     pointer,
     stack,
-    transform_kernel,
+    transform_kernels,
 )
 from .runtime.threads import limit
 from .windows import DEPTH, Windows
@@ -50,6 +50,8 @@ THREADS = (2, 4)
 """Few threads, and many."""
 OUTPUTS_AT_ONCE = 32
 """Outputs of a block at a time, at most."""
+CHANNELS_AT_ONCE = 16
+"""Channels whose kernels a thread transforms at a time; it asks for those of the next."""
 
 
 def _of_tiles(dtype: str) -> Mapping[str, Any]:
@@ -60,29 +62,22 @@ def _of_tiles(dtype: str) -> Mapping[str, Any]:
         "number": np.dtype(dtype).itemsize,
         "L": L,
         "panel": 2 * L,
-        "kernels": 9 * L * L,
+        "kernels": 9 * L,
         "room": room_of(L),
     }
 
 
 @helper
-def lay_kernel(source, at, down, along, out, to, apart):
-    """Lay out the nine numbers of a kernel, ``apart`` from each other."""
-    for i in range(3):
-        for j in range(3):
-            out[to + (3 * i + j) * apart] = source[at + i * down + j * along]
-
-
-@helper
-def clear_lanes(like, before, begin, L, rest):
-    """Let the last ``rest`` kernels of a register be zeros."""
-    for k in range(9):
-        for l in range(L - rest, L):
-            before[begin + k * L + l] = like
+def lay_kernels(source, out, many, apart, down, along):
+    """Lay out the nine numbers of each of some kernels, ``apart`` from each other, end to end."""
+    for l in range(many):
+        for i in range(3):
+            for j in range(3):
+                out[9 * l + 3 * i + j] = source[l * apart + i * down + j * along]
 
 
 @kernel(
-    cost=lambda groups, channels, outputs: 6.0 * groups * channels * outputs,
+    cost=lambda groups, channels, outputs: 3.0 * groups * channels * outputs,
     constants=_of_tiles,
 )
 def winograd_weights(
@@ -95,53 +90,32 @@ def winograd_weights(
 
     The strides are those of ``lay_weights``; ``down`` and ``along`` those of the kernel's pixels.
     ``next_part`` and ``plane`` are the numbers from one part, and one of the 16, to the next. The
-    last register of the last part has zeros at its end.
+    last register of the last part has the last kernel at its end as often as it takes.
     """
     like = KIND(0.0)
-    source, before = pointer(W, KIND), stack(kernels, KIND)
-    for i in range(9 * L * L):
-        before[i] = like
-    # Kernels are read in the order in which they lie: those of a channel, or of an output, end to
-    # end. Some registers of them are laid out before the first is transformed.
-    by_channels = output_stride < channel_stride
-    registers = (outputs + L - 1) // L
-    rest = registers * L - outputs
-    first, last = part(groups * (channels if by_channels else registers), tid, threads, 1)
+    aside = stack(kernels, KIND)
+    in_order = abs(along) == 1 and down == 3 * along
+    turned = 1 if in_order and along < 0 else 0
+    parts, chunks = (outputs - 1) // part_outputs + 1, (channels - 1) // CHANNELS_AT_ONCE + 1
+    first, last = part(groups * parts * chunks, tid, threads, 1)
     for item in range(first, last):
-        if by_channels:
-            g, c = item // channels, item % channels
-            begin = start + g * group_stride + c * channel_stride
-            for o0 in range(0, outputs, L * L):
-                many = min(L * L, outputs - o0)
-                for o in range(many):
-                    at = begin + (o0 + o) * output_stride
-                    lay_kernel(source, at, down, along, before, 9 * L * (o // L) + o % L, L)
-                if o0 + many == outputs:
-                    clear_lanes(like, before, 9 * L * ((many - 1) // L), L, rest)
-                for r in range((many + L - 1) // L):
-                    o = o0 + r * L
-                    goal = g * 16 * plane + o // part_outputs * next_part + c * part_outputs
-                    transform_kernel(
-                        like, address_of(before) + 9 * L * r * number, 3 * L * number,
-                        out + (goal + o % part_outputs) * number, plane * number,
-                    )  # fmt: skip
-        else:
-            g, o = item // registers, item % registers * L
-            begin = start + g * group_stride + o * output_stride
-            goal = g * 16 * plane + o // part_outputs * next_part + o % part_outputs
-            for r in range(L if o + L > outputs else 0):
-                clear_lanes(like, before, 9 * L * r, L, rest)
-            for c0 in range(0, channels, L):
-                many = min(L, channels - c0)
-                for l in range(min(L, outputs - o)):
-                    for r in range(many):
-                        at = begin + (c0 + r) * channel_stride + l * output_stride
-                        lay_kernel(source, at, down, along, before, 9 * L * r + l, L)
-                for r in range(many):
-                    transform_kernel(
-                        like, address_of(before) + 9 * L * r * number, 3 * L * number,
-                        out + (goal + (c0 + r) * part_outputs) * number, plane * number,
-                    )  # fmt: skip
+        c0, rest = item % chunks * CHANNELS_AT_ONCE, item // chunks
+        p, g = rest % parts, rest // parts
+        o0 = p * part_outputs
+        begin = W + (start + g * group_stride + o0 * output_stride - 8 * turned) * number
+        goal = out + (g * 16 * plane + p * next_part) * number
+        for o in range(0, min(part_outputs, outputs - o0), L):
+            many = min(L, outputs - o0 - o)
+            for c in range(c0, min(c0 + CHANNELS_AT_ONCE, channels)):
+                at, apart = begin + (o * output_stride + c * channel_stride) * number, output_stride
+                if not in_order:
+                    lay_kernels(pointer(at, KIND), aside, many, output_stride, down, along)
+                    at, apart = address_of(aside), 9
+                transform_kernels(
+                    like, at, apart * number, many - 1, turned,
+                    CHANNELS_AT_ONCE * channel_stride * number,
+                    goal + (c * part_outputs + o) * number, plane * number,
+                )  # fmt: skip
 
 
 @kernel(

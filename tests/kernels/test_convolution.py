@@ -65,6 +65,7 @@ SHAPES = {
     "weights by transforms, small images": (40, 49, 4, 5, 50, 3, 1, 1, 1),
     "transforms, images in blocks, outputs in parts": (21, 18, 6, 5, 70, 3, 1, 1, 1),
     "transforms, groups, rows in blocks": (3, 66, 17, 22, 72, 3, 1, 1, 2),
+    "transforms, kernels of every other pixel": (9, 18, 13, 14, 35, 5, 2, 2, 1),
     "each channel": (3, 20, 17, 19, 20, 3, 1, 1, 20),
     "each channel, short rows": (5, 21, 7, 5, 21, 3, 1, 1, 21),
     "each channel, cut": (3, 20, 9, 12, 40, 4, 1, 0, 20),
