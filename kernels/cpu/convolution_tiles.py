@@ -48,7 +48,7 @@ from .windows import (
     lay_rows,
     pack_runs,
 )
-from .winograd import emit_winograd, pays
+from .winograd import emit_winograd, form_of, pays
 
 PACKED_FROM = 128
 """Places in all images from which it pays to lay the weights out in the order of their tiles."""
@@ -303,7 +303,9 @@ def emit_tiles(
     w = flat or w
     p = fitting(w, X.dtype)
     assert p is not None
-    asked = emit_winograd(builder, w, X, W, b, Y, outputs, strides) if pays(w, outputs) else None
+    asked, form = None, form_of(w)
+    if pays(w, outputs, form):
+        asked = emit_winograd(builder, w, X, W, b, Y, outputs, strides, form)
     in_place = rows_in_place(w, outputs, X.dtype) if asked is None else None
     if (
         in_place is None

@@ -9,6 +9,11 @@ and back, from the gradient of those pixels to that of the kernel:
     D = A dy Aᵀ
     dg = Gᵀ u G     u = Σ D ⊙ V over the windows
 
+Of windows two pixels apart ("strided") the first and the last column of the kernel meet pixels that
+the middle one does not meet: F(2, 2) of the former and single products of the latter, 25 products
+for 2 x 2 pixels where the kernel has 36. The gradient of the image comes from squares of 3 x 3 in
+the same way, 4 x 4 pixels at once.
+
 Each lane of a register is another window (or another kernel). Lavin and Gray 2016,
 arXiv:1509.09308. With its coefficients 0, ±1 and ½ the error is a few roundings of the largest
 number of a window of 4 x 4, where a direct convolution has those of its own 3 x 3 pixels.
@@ -35,6 +40,17 @@ OF_OUTPUT = [[1, 1, 1, 0], [0, 1, -1, -1]]
 OF_WEIGHTS: Matrix = [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]
 OF_GRADIENT: Matrix = list(zip(*OF_OUTPUT, strict=True))
 TO_WEIGHTS: Matrix = list(zip(*OF_WEIGHTS, strict=True))
+
+STRIDED_INPUT = [
+    [1, 0, -1, 0, 0], [0, 0, 1, 0, 0], [0, 0, 1, 0, -1], [0, 1, 0, 0, 0], [0, 0, 0, -1, 0],
+]  # fmt: skip
+STRIDED_OUTPUT = [[1, 1, 0], [0, 1, -1]]
+STRIDED_WEIGHTS: Matrix = [[1, 0, 0], [1, 0, 1], [0, 0, 1], [0, 1, 0]]
+STRIDED_GRADIENT: Matrix = list(zip(*STRIDED_OUTPUT, strict=True))
+STRIDED_TO_WEIGHTS: Matrix = list(zip(*STRIDED_WEIGHTS, strict=True))
+SPREAD_INPUT = [[1, -1, 0], [0, 1, 0], [0, 1, -1], [1, 0, 0]]
+SPREAD_OUTPUT = [[0, 0, 0, 1, 0], [1, 1, 0, 0, 0], [0, 0, 0, 0, 1], [0, 1, -1, 0, 0]]
+"""Of strided windows the fifth product of an axis has the fourth number of the kernel again."""
 
 
 def _combined(e: Any, factors: Sequence[float], values: list[Any]) -> Any:
@@ -159,12 +175,30 @@ def transform_pixels_of_gradient(typingctx, like, source, down, out, plane):
 
 
 @intrinsic
-def transform_kernels(typingctx, like, source, next_kernel, last, turned, ahead, out, plane):
-    """U of a register of kernels, ``next_kernel`` bytes apart, each nine numbers end to end.
+def transform_strided(typingctx, like, source, down, out, plane):
+    """V of a window of 5 x 5 pixels of windows two pixels apart: a lane is a channel."""
+    return _squares(STRIDED_INPUT, like)
 
-    ``turned`` says that the last number of a kernel is its first pixel. Kernels behind number
-    ``last`` are not read; their lanes hold kernel ``last`` again. What is ``ahead`` bytes behind
-    the kernels arrives in the cache meanwhile.
+
+@intrinsic
+def transform_strided_gradient(typingctx, like, source, down, out, plane):
+    """D of a square of 2 x 2 pixels of windows two pixels apart: a lane is an output."""
+    return _squares(STRIDED_GRADIENT, like)
+
+
+@intrinsic
+def transform_spread(typingctx, like, source, down, out, plane):
+    """V of a square of 3 x 3 pixels which the way back spreads: a lane is an output."""
+    return _squares(SPREAD_INPUT, like)
+
+
+def _kernels(matrix: Matrix, like: Any, swapped: int) -> tuple[Any, Any]:
+    """Return the signature, and what emits U of a register of kernels.
+
+    They are ``next_kernel`` bytes apart, each nine numbers end to end. ``turned`` says that the
+    last number of a kernel is its first pixel: row 0 of U and row ``swapped`` change places, and so
+    do the columns. Kernels behind number ``last`` are not read; their lanes hold kernel ``last``
+    again. What is ``ahead`` bytes behind the kernels arrives in the cache meanwhile.
     """
 
     def codegen(context, builder, signature, args):
@@ -182,18 +216,32 @@ def transform_kernels(typingctx, like, source, next_kernel, last, turned, ahead,
             rows = [e.load(e.at(at, I64(e.size), first, e.vector), mask) for at in starts]
             exchange(e, rows)
             numbers += rows
-        square = _transformed(e, OF_WEIGHTS, [numbers[3 * i : 3 * i + 3] for i in range(3)])
-        # Of a turned kernel the first and the last row change places, and so do the columns.
+        square = _transformed(e, matrix, [numbers[3 * i : 3 * i + 3] for i in range(3)])
         back = builder.icmp_signed("!=", turned, I64(0))
-        first, last_one = (builder.select(back, I64(3 - i), I64(i)) for i in (0, 3))
-        order = [first, I64(1), I64(2), last_one]
+        places: list[Any] = [I64(i) for i in range(4)]
+        for i in (0, swapped):
+            places[i] = builder.select(back, I64(swapped - i), I64(i))
         for i, row in enumerate(square):
-            start = builder.add(out, builder.mul(builder.mul(plane, I64(4)), order[i]))
+            start = builder.add(out, builder.mul(builder.mul(plane, I64(4)), places[i]))
             for j, value in enumerate(row):
-                e.store(value, e.at(start, plane, order[j], e.vector))
+                e.store(value, e.at(start, plane, places[j], e.vector))
         return context.get_dummy_value()
 
     return types.void(like, *[types.int64] * 7), codegen
+
+
+@intrinsic
+def transform_kernels(typingctx, like, source, next_kernel, last, turned, ahead, out, plane):
+    """U of a register of kernels, see ``_kernels``."""
+    return _kernels(OF_WEIGHTS, like, 3)
+
+
+@intrinsic
+def transform_strided_kernels(
+    typingctx, like, source, next_kernel, last, turned, ahead, out, plane
+):  # fmt: skip
+    """U of a register of kernels of windows two pixels apart, see ``_kernels``."""
+    return _kernels(STRIDED_WEIGHTS, like, 2)
 
 
 @intrinsic
@@ -203,19 +251,25 @@ def transform_to_kernel(typingctx, like, source, down, out, plane, spoilt):
 
 
 @intrinsic
-def transform_sums(typingctx, like, source, plane, bias, out, down, spoilt):
-    """Y of a window, its 2 x 2 pixels ``down`` bytes from row to row: a lane is an output.
+def transform_to_strided_kernel(typingctx, like, source, down, out, plane, spoilt):
+    """The same of windows two pixels apart."""
+    return _squares(STRIDED_TO_WEIGHTS, like, checks=True)
 
-    A register of biases is added. ``spoilt`` is the address of a register to which 0 · y is added:
-    it stays 0 if all are finite.
+
+def _sums(matrix: Matrix, like: Any) -> tuple[Any, Any]:
+    """Return the signature, and what emits a square of pixels, ``down`` bytes from row to row.
+
+    A register of biases is added. ``spoilt`` is the address of a register to which 0 times each
+    pixel is added: it stays 0 if all are finite.
     """
+    n = len(matrix[0])
 
     def codegen(context, builder, signature, args):
         _, source, plane, bias, out, down, spoilt = args
         e = _Emitter(context, builder, like)
-        m = [[e.load(e.at(source, plane, 4 * i + j, e.vector)) for j in range(4)] for i in range(4)]
+        m = [[e.load(e.at(source, plane, n * i + j, e.vector)) for j in range(n)] for i in range(n)]
         more, bad = (e.load(e.at(place, I64(0), 0, e.vector)) for place in (bias, spoilt))
-        for a, row in enumerate(_transformed(e, OF_OUTPUT, m)):
+        for a, row in enumerate(_transformed(e, matrix, m)):
             start = builder.add(out, builder.mul(down, I64(a)))
             pixels = [builder.fadd(value, more) for value in row]
             bad = _told(e, pixels, bad)
@@ -225,3 +279,21 @@ def transform_sums(typingctx, like, source, plane, bias, out, down, spoilt):
         return context.get_dummy_value()
 
     return types.void(like, *[types.int64] * 6), codegen
+
+
+@intrinsic
+def transform_sums(typingctx, like, source, plane, bias, out, down, spoilt):
+    """Y of a window, 2 x 2 pixels of 16 sums: a lane is an output."""
+    return _sums(OF_OUTPUT, like)
+
+
+@intrinsic
+def transform_strided_sums(typingctx, like, source, plane, bias, out, down, spoilt):
+    """Y of windows two pixels apart, 2 x 2 pixels of 9 sums: a lane is an output."""
+    return _sums(STRIDED_OUTPUT, like)
+
+
+@intrinsic
+def transform_spread_sums(typingctx, like, source, plane, bias, out, down, spoilt):
+    """The pixels that such windows come from, 4 x 4 of 25 sums: a lane is a channel."""
+    return _sums(SPREAD_OUTPUT, like)

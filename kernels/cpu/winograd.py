@@ -1,5 +1,8 @@
 """Convolution of 3 x 3 kernels by Winograd's F(2x2, 3x3): 2.25 times fewer multiplications.
 
+With a stride of 2 it is F(2, 2) of the outer columns of a kernel, and single products of the middle
+one: 1.44 times fewer (see ``transforms``).
+
 A thread takes a block of windows through all of it: it transforms them (``winograd_pixels``), sums
 16 products with the transformed weights over the channels, and transforms the sums back to 2 x 2
 pixels of the output. What it holds meanwhile no other thread reads, and it is small enough to stay
@@ -32,12 +35,25 @@ from .runtime.language import (
     pointer,
     stack,
     transform_kernels,
+    transform_strided_kernels,
 )
 from .runtime.threads import limit
 from .windows import DEPTH, Windows
-from .winograd_pixels import COLUMNS, block_at, prefetch_rows, put_block, room_of, transform_block
+from .winograd_pixels import (
+    FORMS,
+    PLAIN,
+    SPREAD,
+    STRIDED,
+    block_at,
+    prefetch_rows,
+    product_at,
+    put_block,
+    room_of,
+    transform_block,
+)
 
 LEAST_CHANNELS = 16
+LEAST_OF_STRIDED = 32
 LEAST_PLACES = 128
 """Channels, and places in all images, from which the transforms are repaid."""
 MOST_WASTE = 1.4
@@ -83,14 +99,15 @@ def lay_kernels(source, out, many, apart, down, along):
 def winograd_weights(
     W: Address, out: Address, groups: int, channels: int, outputs: int,
     start: int, group_stride: int, channel_stride: int, output_stride: int, down: int, along: int,
-    part_outputs: int, next_part: int, plane: int,
+    part_outputs: int, next_part: int, plane: int, strided: int,
     tid, threads, *, number: Constant, L: Constant, kernels: Constant,
 ):  # fmt: skip
     """Transform kernels: out (groups, 16, parts of outputs, channels, ``part_outputs``).
 
     The strides are those of ``lay_weights``; ``down`` and ``along`` those of the kernel's pixels.
-    ``next_part`` and ``plane`` are the numbers from one part, and one of the 16, to the next. The
-    last register of the last part has the last kernel at its end as often as it takes.
+    ``next_part`` and ``plane`` are the numbers from one part, and one of the 16, to the next.
+    ``strided`` says that the windows are two pixels apart. The last register of the last part
+    has the last kernel at its end as often as it takes.
     """
     like = KIND(0.0)
     aside = stack(kernels, KIND)
@@ -111,11 +128,16 @@ def winograd_weights(
                 if not in_order:
                     lay_kernels(pointer(at, KIND), aside, many, output_stride, down, along)
                     at, apart = address_of(aside), 9
-                transform_kernels(
-                    like, at, apart * number, many - 1, turned,
-                    CHANNELS_AT_ONCE * channel_stride * number,
-                    goal + (c * part_outputs + o) * number, plane * number,
-                )  # fmt: skip
+                ahead = CHANNELS_AT_ONCE * channel_stride * number
+                place, apart = goal + (c * part_outputs + o) * number, apart * number
+                if strided:
+                    transform_strided_kernels(
+                        like, at, apart, many - 1, turned, ahead, place, plane * number
+                    )
+                else:
+                    transform_kernels(
+                        like, at, apart, many - 1, turned, ahead, place, plane * number
+                    )
 
 
 @kernel(
@@ -129,6 +151,7 @@ def winograd_convolution(
     space: Address, spaces: int, bytes_a_space: int,
     groups: int, channels: int, outputs: int, images: int, rows: int, columns: int,
     size: tuple[int, int, int], count: tuple[int, int, int], before: tuple[int, int, int],
+    form: int, planes: int, products: int,
     blocks: int, block_images: int, block_rows: int, block_columns: int, part_outputs: int,
     line: int, plane: int, plane_of_sums: int, part_of_weights: int, plane_of_weights: int,
     tid, threads, *, number: Constant, L: Constant, panel: Constant, room: Constant,
@@ -136,8 +159,9 @@ def winograd_convolution(
     """Y = the convolution of X with the kernels whose transforms are U, and b.
 
     The threads share the blocks of windows, and of a block the outputs; each that has some takes
-    one of the spaces. Its integer of ``spoiling`` becomes 1 where an output is not finite, and 0
-    otherwise.
+    one of the spaces. ``form`` is that of ``product_at``, ``planes`` the numbers of a window, of
+    which there are so many ``products``. Its integer of ``spoiling`` becomes 1 where an output
+    is not finite, and 0 otherwise.
     """
     like = KIND(0.0)
     laid, bias, spoilt = address_of(stack(room, KIND)), stack(L, KIND), stack(L, KIND)
@@ -145,9 +169,14 @@ def winograd_convolution(
         bias[l] = spoilt[l] = like
     workers = min(threads, spaces)
     V = space + min(tid, workers - 1) * bytes_a_space
-    M = V + 16 * plane * number
+    M = V + planes * plane * number
     next_window, next_sum = line * number, part_outputs * number
     height, width = count[1], count[2]
+    side, step_in, step_out = 4, 2, 2  # pixels of a window, and from one to the next
+    if form == STRIDED:
+        side, step_in = 5, 4
+    elif form == SPREAD:
+        side, step_out = 3, 4
     bytes_of_input, bytes_of_output = size[1] * size[2] * number, height * width * number
     bytes_to_input = groups * channels * bytes_of_input
     bytes_to_output = groups * outputs * bytes_of_output
@@ -161,9 +190,9 @@ def winograd_convolution(
         n, top, left, many, high, across = block_at(block // groups, *of_blocks)
         if block != ready:
             transform_block(
-                like, L, number, 4, X + g * channels * bytes_of_input, bytes_to_input, n, many,
-                channels, bytes_of_input, size[1], size[2], before, top, high, left, across, laid,
-                V, next_window, plane * number,
+                like, L, number, form, side, X + g * channels * bytes_of_input, bytes_to_input, n,
+                many, channels, bytes_of_input, size[1], size[2], before, top, high, left, across,
+                laid, V, next_window, plane * number,
             )  # fmt: skip
             ready = block
         some, there = min(part_outputs, outputs - o0), many * high * across
@@ -171,24 +200,25 @@ def winograd_convolution(
         next_n, next_top, _, next_many, next_high, _ = block_at(after // groups, *of_blocks)
         following = X + (next_n * groups + after % groups) * channels * bytes_of_input
         pixels = Y + ((n * groups + g) * outputs + o0) * bytes_of_output
-        for k in range(16):
+        for k in range(products):
             # What comes next arrives in the cache during the products.
-            for o in range(k, some, 16):
+            for o in range(k, some, products):
                 prefetch_rows(
                     1, number, pixels + o * bytes_of_output, bytes_to_output, many, height, width,
-                    2 * top, 2 * high,
+                    step_out * top, step_out * high,
                 )  # fmt: skip
-            for c in range(k, channels if after != block else 0, 16):
+            for c in range(k, channels if after != block else 0, products):
                 prefetch_rows(
                     0, number, following + c * bytes_of_input, bytes_to_input, next_many, size[1],
-                    size[2], 2 * next_top - before[1], 2 * next_high + 2,
+                    size[2], step_in * next_top - before[1], step_in * (next_high - 1) + side,
                 )  # fmt: skip
+            v, u, m, more = product_at(form, k)
             for c in range(0, channels, DEPTH):
-                depth, a = min(DEPTH, channels - c), V + (k * plane + c) * number
+                depth, a = min(DEPTH, channels - c), V + (v * plane + c) * number
                 weights = (
                     U
                     + (
-                        (g * 16 + k) * plane_of_weights
+                        (g * 16 + u) * plane_of_weights
                         + o0 // part_outputs * part_of_weights
                         + c * part_outputs
                     )
@@ -197,9 +227,9 @@ def winograd_convolution(
                 for o in range(0, some, panel):
                     # Registers of outputs that are not there hold zeros.
                     pass_panel(
-                        like, there, c, depth, a, ROWS * next_window, next_window, number,
-                        weights + o * number, next_sum,
-                        M + (k * plane_of_sums + o) * number, next_sum,
+                        like, there, 1 if more else c, depth, a, ROWS * next_window, next_window,
+                        number, weights + o * number, next_sum,
+                        M + (m * plane_of_sums + o) * number, next_sum,
                         panel if some - o > L else L, V, 0, 0, 0, 0,
                     )  # fmt: skip
         for o in range(0, some, L):
@@ -207,7 +237,7 @@ def winograd_convolution(
                 for l in range(min(L, some - o)):
                     bias[l] = b[g * outputs + o0 + o + l]
             put_block(
-                like, L, number, M + o * number, next_sum, plane_of_sums * number,
+                like, L, number, form, M + o * number, next_sum, plane_of_sums * number,
                 address_of(bias), address_of(spoilt),
                 Y + (g * outputs + o0 + o) * bytes_of_output, bytes_to_output, n, many, some - o,
                 bytes_of_output, height, width, top, high, left, across, laid,
@@ -253,25 +283,37 @@ def block_of(
     return min(some_rows + whole, key=work)
 
 
-def pays(w: Windows, outputs: int) -> bool:
-    """Say by the sizes whether this is the quicker way, and a possible one."""
-    if (w.kernel, w.stride, w.dilation) != ((1, 3, 3), (1, 1, 1), (1, 1, 1)) or w.size[0] != 1:
+def form_of(w: Windows) -> int:
+    """Return the form of a convolution with such windows."""
+    return PLAIN if w.stride == (1, 1, 1) else STRIDED
+
+
+def pays(w: Windows, outputs: int, form: int) -> bool:
+    """Say by the sizes whether this is the quicker way, and a possible one.
+
+    ``w.count`` are the places of the output, in each form.
+    """
+    apart, one = 1 if form == PLAIN else 2, (1, 1, 1)
+    if (w.kernel, w.stride, w.dilation) != ((1, 3, 3), (1, apart, apart), one) or w.size[0] != 1:
         return False
-    high, wide = (w.count[1] + 1) // 2, (w.count[2] + 1) // 2
-    if w.count[0] != 1 or 4 * high * wide > MOST_WASTE * w.places:
+    side = FORMS[form].side
+    high, wide = -(-w.count[1] // side), -(-w.count[2] // side)
+    if w.count[0] != 1 or side * side * high * wide > MOST_WASTE * w.places:
         return False
-    enough = min(w.channels, outputs) >= LEAST_CHANNELS
+    least = LEAST_CHANNELS if form == PLAIN else LEAST_OF_STRIDED
+    enough = min(w.channels, outputs) >= least
     return enough and w.images // w.groups * w.places >= LEAST_PLACES
 
 
 def emit_winograd(
-    builder: Builder, w: Windows, X: Any, W: Any, b: Any, Y: Any, outputs: int, strides: Any
-) -> Any:
+    builder: Builder, w: Windows, X: Any, W: Any, b: Any, Y: Any, outputs: int, strides: Any,
+    form: int,
+) -> Any:  # fmt: skip
     """Emit Y = W · windows(X) + b; returns integers, all 0 unless it has to be computed again."""
     from . import tiles
 
     name, number = dtype_name(X.dtype), X.dtype.itemsize
-    L = tiles.lanes(name)
+    L, of = tiles.lanes(name), FORMS[form]
     groups, channels, batch = w.groups, w.channels, w.images // w.groups
     part_outputs = part_of(outputs, L, OUTPUTS_AT_ONCE)
     parts = -(-outputs // part_outputs)
@@ -280,19 +322,20 @@ def emit_winograd(
     part_of_weights = channels * part_outputs
     plane_of_weights = parts * part_of_weights + L
     U = builder.once(
-        _transformed, W, groups, channels, outputs, strides, part_outputs, plane_of_weights
-    )
-    rows, columns = (w.count[1] + 1) // 2, (w.count[2] + 1) // 2
+        _transformed, W, groups, channels, outputs, strides, part_outputs, plane_of_weights,
+        form != PLAIN,
+    )  # fmt: skip
+    rows, columns = -(-w.count[1] // of.side), -(-w.count[2] // of.side)
     line = -(-channels // L) * L
     line += L if line // L % 2 == 0 else 0
-    most = max(WINDOWS, KEPT // (16 * (line + part_outputs) * number))
+    most = max(WINDOWS, KEPT // ((of.planes * line + of.sums * part_outputs) * number))
     others = groups * parts
-    block_columns = part_of(columns, 1, COLUMNS)
+    block_columns = part_of(columns, 1, of.columns)
     block_images, block_rows = block_of(batch, rows, block_columns, most, others, tiles.ROWS)
     blocks = -(-batch // block_images) * -(-rows // block_rows) * -(-columns // block_columns)
     windows = block_images * block_rows * block_columns
     plane, plane_of_sums = windows * line + L, windows * part_outputs + L
-    space_for_each = 16 * (plane + plane_of_sums)
+    space_for_each = of.planes * plane + of.sums * plane_of_sums
     spaces = min(limit(), blocks * others)
     spoiling = builder.empty((spaces,), np.dtype("int64"))
     winograd_convolution.emit(
@@ -300,6 +343,7 @@ def emit_winograd(
         space=builder.empty((spaces, space_for_each), X.dtype), spaces=spaces,
         bytes_a_space=space_for_each * number, groups=groups, channels=channels, outputs=outputs,
         images=batch, rows=rows, columns=columns, size=w.size, count=w.count, before=w.before,
+        form=form, planes=of.planes, products=of.products,
         blocks=blocks, block_images=block_images, block_rows=block_rows,
         block_columns=block_columns, part_outputs=part_outputs, line=line, plane=plane,
         plane_of_sums=plane_of_sums, part_of_weights=part_of_weights,
@@ -310,7 +354,7 @@ def emit_winograd(
 
 def _transformed(
     builder: Builder, W: Any, groups: int, channels: int, outputs: int, strides: Any,
-    part_outputs: int, plane: int,
+    part_outputs: int, plane: int, strided: bool,
 ) -> Any:  # fmt: skip
     """Emit the transforms of kernels."""
     start, group, row, inner, taps = strides
@@ -319,5 +363,6 @@ def _transformed(
         builder, dtype_name(W.dtype), W=W, out=U, groups=groups, channels=channels, outputs=outputs,
         start=start, group_stride=group, channel_stride=inner, output_stride=row, down=taps[1],
         along=taps[2], part_outputs=part_outputs, next_part=channels * part_outputs, plane=plane,
+        strided=strided,
     )  # fmt: skip
     return U

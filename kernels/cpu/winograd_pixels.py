@@ -1,12 +1,16 @@
 """Blocks of Winograd's windows, transformed with a channel in each lane of a register.
 
 A block has some windows of 4 x 4 pixels, two pixels apart: of a row of an image, of some rows, or
-of some whole images. The pixels of as many channels as a register has lanes are laid out first, a
-register each, with the zeros around the image. So windows are worked on as they come, whatever the
-width of an image.
+of some whole images. Or it has windows of 5 x 5, four pixels apart, of which 2 x 2 pixels of a
+convolution with a stride of two come; or of 3 x 3, from which 4 x 4 pixels of its input's gradient
+come (see ``transforms``). The pixels of as many channels as a register has lanes are laid out
+first, a register each, with the zeros around the image. So windows are worked on as they come,
+whatever the width of an image.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,14 +24,50 @@ from .runtime.language import (
     put_pixels,
     transform_pixels,
     transform_pixels_of_gradient,
+    transform_spread,
+    transform_spread_sums,
+    transform_strided,
+    transform_strided_gradient,
+    transform_strided_sums,
     transform_sums,
 )
 from .windows import clear
 
 COLUMNS = 64
 """Windows side by side in a block, at most."""
+STRIDED_COLUMNS = 24
+"""Those of windows of 5 x 5 or 3 x 3 pixels."""
 PIXELS = 4 * (2 * COLUMNS + 2)
 """Pixels that are laid out at a time: rows of one window each that is as wide as that, or more."""
+
+PLAIN, STRIDED, SPREAD = 0, 1, 2
+"""Forms: a convolution of stride 1, one of stride 2, and the way back of the latter."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a window is in one of the forms.
+
+    Attributes:
+        planes: its numbers, transformed.
+        sums: the numbers from which the output comes.
+        products: of a channel of a window with an output.
+        side: pixels of the output on each side.
+        columns: windows side by side in a block, at most.
+    """
+
+    planes: int
+    sums: int
+    products: int
+    side: int
+    columns: int
+
+
+FORMS = {
+    PLAIN: Form(16, 16, 16, 2, COLUMNS),
+    STRIDED: Form(25, 9, 25, 2, STRIDED_COLUMNS),
+    SPREAD: Form(16, 25, 25, 4, STRIDED_COLUMNS),
+}
 
 
 def room_of(lanes: int) -> int:
@@ -36,9 +76,25 @@ def room_of(lanes: int) -> int:
 
 
 @helper
-def rows_at_once(columns):
-    """Return of how many rows of windows the pixels are laid out at a time."""
-    return (PIXELS // (2 * columns + 2) - 2) // 2
+def rows_at_once(side, step, wide):
+    """Return how many rows of windows are laid out at a time, ``step`` rows of pixels apart."""
+    return (PIXELS // wide - side) // step + 1
+
+
+@helper
+def product_at(form, k):
+    """Return which numbers of V, U and M product ``k`` is of, and whether it is added to others.
+
+    ``form`` is PLAIN, STRIDED or SPREAD.
+    """
+    if form == PLAIN:
+        return k, k, k, False
+    i, j = k // 5, k % 5
+    u = 4 * min(i, 3) + min(j, 3)
+    if form == SPREAD:
+        return 4 * (i if i < 4 else 1) + (j if j < 4 else 1), u, k, False
+    m = 3 * (i if i < 3 else 2 * i - 6) + (j if j < 3 else 2 * j - 6)
+    return k, u, m, i > 2 or j > 2
 
 
 @helper
@@ -93,18 +149,19 @@ def lay_rows(like, L, number, image, next_channel, last, height, width, y, x, hi
 
 @helper
 def transform_block(
-    like, L, number, kernel, images, next_image, first, many, channels, next_channel, height, width,
-    before, top, high, from_column, columns, laid, out, line, plane,
+    like, L, number, form, side, images, next_image, first, many, channels, next_channel, height,
+    width, before, top, high, from_column, columns, laid, out, line, plane,
 ):  # fmt: skip
-    """Transform windows of all channels: out (16, windows, channels).
+    """Transform windows of all channels: out (numbers of a window, windows, channels).
 
     They are ``high`` rows of ``columns`` windows from (``top``, ``from_column``) on of each of
-    ``many`` images. The windows are those of X where the kernel has 4 pixels a side, and those of
-    the gradient of the output where it has 2. ``line`` is the bytes from one window to the next,
-    and ``plane`` those from one of the 16 numbers to the next.
+    ``many`` images, with ``side`` pixels a side: 2 of the gradient of the output, 3, 4 or 5 of an
+    image. ``line`` is the bytes from one window to the next, and ``plane`` those from one of the
+    numbers to the next.
     """
-    wide, at_once = 2 * (columns - 1) + kernel, rows_at_once(columns)
-    down = wide * L * number
+    step = 4 if side == 5 else 2
+    wide = step * (columns - 1) + side
+    down, at_once = wide * L * number, rows_at_once(side, step, wide)
     for c in range(0, channels, L):
         goal = out + c * number
         for n in range(first, first + many):
@@ -112,43 +169,55 @@ def transform_block(
                 some = min(at_once, high - i)
                 lay_rows(
                     like, L, number, images + n * next_image + c * next_channel, next_channel,
-                    channels - c - 1, height, width, 2 * (top + i) - before[1],
-                    2 * from_column - before[2], 2 * (some - 1) + kernel, wide, laid,
+                    channels - c - 1, height, width, step * (top + i) - before[1],
+                    step * from_column - before[2], step * (some - 1) + side, wide, laid,
                 )  # fmt: skip
                 for r in range(some):
-                    source = laid + 2 * r * down
+                    source = laid + step * r * down
                     for _ in range(columns):
-                        if kernel == 4:
+                        if side == 4:
                             transform_pixels(like, source, down, goal, plane)
-                        else:
+                        elif side == 5:
+                            transform_strided(like, source, down, goal, plane)
+                        elif side == 3:
+                            transform_spread(like, source, down, goal, plane)
+                        elif form == PLAIN:
                             transform_pixels_of_gradient(like, source, down, goal, plane)
-                        source += 2 * L * number
+                        else:
+                            transform_strided_gradient(like, source, down, goal, plane)
+                        source += step * L * number
                         goal += line
 
 
 @helper
 def put_block(
-    like, L, number, sums, line, plane, bias, spoilt, images, next_image, first, many, outputs,
-    next_output, height, width, top, high, from_column, columns, laid,
+    like, L, number, form, sums, line, plane, bias, spoilt, images, next_image, first, many,
+    outputs, next_output, height, width, top, high, from_column, columns, laid,
 ):  # fmt: skip
     """Transform the sums of as many outputs as a register has lanes back, and write the pixels.
 
     Of the windows as ``transform_block``; ``bias`` and ``spoilt`` are addresses of registers, see
     ``transform_sums``.
     """
-    wide, at_once = 2 * columns, rows_at_once(columns)
-    down = wide * L * number
+    side = 4 if form == SPREAD else 2
+    wide = side * columns
+    down, at_once = wide * L * number, rows_at_once(side, side, wide)
     for n in range(first, first + many):
         for i in range(0, high, at_once):
             some = min(at_once, high - i)
             for r in range(some):
-                goal = laid + 2 * r * down
+                goal = laid + side * r * down
                 for _ in range(columns):
-                    transform_sums(like, sums, plane, bias, goal, down, spoilt)
-                    goal += 2 * L * number
+                    if form == PLAIN:
+                        transform_sums(like, sums, plane, bias, goal, down, spoilt)
+                    elif form == STRIDED:
+                        transform_strided_sums(like, sums, plane, bias, goal, down, spoilt)
+                    else:
+                        transform_spread_sums(like, sums, plane, bias, goal, down, spoilt)
+                    goal += side * L * number
                     sums += line
-            y, x = 2 * (top + i), 2 * from_column
-            rows, long = min(2 * some, height - y), min(wide, width - x)
+            y, x = side * (top + i), side * from_column
+            rows, long = min(side * some, height - y), min(wide, width - x)
             if wide == width:  # of whole rows all pixels follow each other
                 rows, long = 1, rows * width
             for r in range(rows):

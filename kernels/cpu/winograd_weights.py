@@ -40,7 +40,7 @@ from .runtime.language import (
 from .runtime.threads import limit
 from .windows import FEW, Windows
 from .winograd import part_of, pays
-from .winograd_pixels import COLUMNS, block_at, prefetch_rows, room_of, transform_block
+from .winograd_pixels import COLUMNS, PLAIN, block_at, prefetch_rows, room_of, transform_block
 
 CHANNELS = 64
 OUTPUTS = 64
@@ -149,12 +149,12 @@ def winograd_gradient(
         for block in range(begin, end):
             n, top, left, many, high, across = block_at(block, *of_blocks)
             transform_block(
-                like, L, number, 4, X + (g * channels + c0) * bytes_of_input,
+                like, L, number, PLAIN, 4, X + (g * channels + c0) * bytes_of_input,
                 bytes_to_input, n, many, inner, bytes_of_input, size[1],
                 size[2], before, top, high, left, across, laid, V, line * number, plane * number,
             )  # fmt: skip
             transform_block(
-                like, L, number, 2, D + (g * outputs + o0) * bytes_of_output,
+                like, L, number, PLAIN, 2, D + (g * outputs + o0) * bytes_of_output,
                 bytes_to_output, n, many, some, bytes_of_output, count[1],
                 count[2], (0, 0, 0), top, high, left, across, laid, G, line_of_outputs * number,
                 plane_of_outputs * number,
@@ -240,7 +240,7 @@ def winograd_kernels(
 def repays(w: Windows, outputs: int) -> bool:
     """Say by the sizes whether this is the quicker way, and a possible one."""
     enough = min(w.channels, outputs) >= LEAST
-    return enough and pays(w, outputs)
+    return enough and w.stride == (1, 1, 1) and pays(w, outputs, PLAIN)
 
 
 def emit_winograd_gradient(
