@@ -2,7 +2,8 @@
 
 Y = W · windows(X) + b              convolution_tiles
 dX = Wᵀ spread over the windows     the same with turned weights, once for each remainder of the
-                                    pixels modulo the stride (sub-pixels, Shi et al. 2016)
+                                    pixels modulo the stride (sub-pixels, Shi et al. 2016),
+                                    or all at once by ``winograd``
 dW = dY · windows(X)ᵀ               in ``convolution_weights``
 db = Σ dY                           a sum over axes
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,9 +26,12 @@ from .convolution_weights import emit_weights, weights_fit
 from .depthwise import FEW_OUTPUTS, ROW_PLACES
 from .elementwise import copy
 from .implementation import Builder, CpuKernel, Inputs, Options
+from .phases import emit_phase
 from .planes import emit_planes
 from .reductions import sum_axes
 from .windows import Three, Windows, fitting
+from .winograd import emit_winograd, pays
+from .winograd_pixels import SPREAD
 
 Lowered = tuple[tuple[Any, ...], Any]
 Needs = tuple[bool, ...]
@@ -115,6 +120,16 @@ def emit_spread(
         strides = (taps - 1, outputs * taps, taps, 0, _three([-one for one in own], 1))
         if emit_planes(builder, w, Y, W, b, X, outputs, strides, stride):
             return
+    back = Windows(
+        Y.shape[0] * groups, groups, inputs, count, size, kernel_sizes, stride, dilation, before
+    )
+    asked = None
+    if before == (0, 1, 1) and pays(back, outputs, SPREAD):
+        asked = emit_winograd(
+            builder, replace(back, before=(0, 0, 0)), Y, W, b, X, outputs,
+            (taps - 1, inputs * outputs * taps, taps, outputs * taps, _three([-s for s in own], 1)),
+            SPREAD,
+        )  # fmt: skip
     at_phases = [
         [
             _phase(*one)
@@ -147,8 +162,10 @@ def emit_spread(
             start, inputs * outputs * taps, taps, outputs * taps, _three(turned, 1),
         )  # fmt: skip
         goal = X if whole else builder.empty((*X.shape[:2], *many), X.dtype)
-        emit_tiles(builder, w, Y, W, b, goal, outputs, strides)
-        if not whole:
+        emit_tiles(builder, w, Y, W, b, goal, outputs, strides, asked)
+        if asked is not None:
+            emit_phase(builder, goal, image, phases, stride, asked)
+        elif not whole:
             copy(builder, goal, target)
 
 

@@ -281,13 +281,14 @@ Strides = tuple[int, int, int, int, Three]
 
 
 def emit_tiles(
-    builder: Builder, w: Windows, X: Any, W: Any, b: Any, Y: Any, outputs: int, strides: Strides
-) -> None:
-    """Emit Y = W · windows(X) + b."""
+    builder: Builder, w: Windows, X: Any, W: Any, b: Any, Y: Any, outputs: int, strides: Strides,
+    asked: Any = None,
+) -> None:  # fmt: skip
+    """Emit Y = W · windows(X) + b; where there are integers ``asked``, only if one is not 0."""
     from .tiles import ROWS as rows
     from .tiles import lanes
 
-    if by_rows(w, outputs):
+    if asked is None and by_rows(w, outputs):
         emit_rows(builder, w, X, W, b, Y, outputs, strides)
         return
     name = dtype_name(X.dtype)
@@ -295,7 +296,7 @@ def emit_tiles(
     k = w.kernel
     in_order = start == 0 and inner == w.taps and taps[2] == 1 and taps[1] == k[2]
     in_order = in_order and taps[0] == k[1] * k[2]
-    if in_order and row == w.terms and few(w, X.dtype):
+    if asked is None and in_order and row == w.terms and few(w, X.dtype):
         emit_few(builder, w, X, W, b, Y, outputs, group)
         return
     w, X = without_the_rest(builder, w, X)
@@ -303,8 +304,8 @@ def emit_tiles(
     w = flat or w
     p = fitting(w, X.dtype)
     assert p is not None
-    asked, form = None, form_of(w)
-    if pays(w, outputs, form):
+    form = form_of(w)
+    if asked is None and pays(w, outputs, form):
         asked = emit_winograd(builder, w, X, W, b, Y, outputs, strides, form)
     in_place = rows_in_place(w, outputs, X.dtype) if asked is None else None
     if (

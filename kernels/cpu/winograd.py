@@ -189,11 +189,17 @@ def winograd_convolution(
         g = block % groups
         n, top, left, many, high, across = block_at(block // groups, *of_blocks)
         if block != ready:
-            transform_block(
-                like, L, number, form, side, X + g * channels * bytes_of_input, bytes_to_input, n,
-                many, channels, bytes_of_input, size[1], size[2], before, top, high, left, across,
-                laid, V, next_window, plane * number,
+            of_windows = (
+                X + g * channels * bytes_of_input, bytes_to_input, n, many, channels,
+                bytes_of_input, size[1], size[2], before, top, high, left, across, laid, V,
+                next_window, plane * number,
             )  # fmt: skip
+            if form == PLAIN:
+                transform_block(like, L, number, PLAIN, 4, *of_windows)
+            elif form == STRIDED:
+                transform_block(like, L, number, STRIDED, 5, *of_windows)
+            else:
+                transform_block(like, L, number, SPREAD, 3, *of_windows)
             ready = block
         some, there = min(part_outputs, outputs - o0), many * high * across
         after = min(item + 1, last - 1) // parts
@@ -212,7 +218,7 @@ def winograd_convolution(
                     0, number, following + c * bytes_of_input, bytes_to_input, next_many, size[1],
                     size[2], step_in * next_top - before[1], step_in * (next_high - 1) + side,
                 )  # fmt: skip
-            v, u, m, more = product_at(form, k)
+            v, u, m, more, _ = product_at(form, k)
             for c in range(0, channels, DEPTH):
                 depth, a = min(DEPTH, channels - c), V + (v * plane + c) * number
                 weights = (
@@ -227,7 +233,7 @@ def winograd_convolution(
                 for o in range(0, some, panel):
                     # Registers of outputs that are not there hold zeros.
                     pass_panel(
-                        like, there, 1 if more else c, depth, a, ROWS * next_window, next_window,
+                        like, there, more + c, depth, a, ROWS * next_window, next_window,
                         number, weights + o * number, next_sum,
                         M + (m * plane_of_sums + o) * number, next_sum,
                         panel if some - o > L else L, V, 0, 0, 0, 0,
@@ -236,12 +242,17 @@ def winograd_convolution(
             if given(b):
                 for l in range(min(L, some - o)):
                     bias[l] = b[g * outputs + o0 + o + l]
-            put_block(
-                like, L, number, form, M + o * number, next_sum, plane_of_sums * number,
-                address_of(bias), address_of(spoilt),
-                Y + (g * outputs + o0 + o) * bytes_of_output, bytes_to_output, n, many, some - o,
-                bytes_of_output, height, width, top, high, left, across, laid,
+            of_pixels = (
+                M + o * number, next_sum, plane_of_sums * number, address_of(bias),
+                address_of(spoilt), Y + (g * outputs + o0 + o) * bytes_of_output, bytes_to_output,
+                n, many, some - o, bytes_of_output, height, width, top, high, left, across, laid,
             )  # fmt: skip
+            if form == PLAIN:
+                put_block(like, L, number, PLAIN, *of_pixels)
+            elif form == STRIDED:
+                put_block(like, L, number, STRIDED, *of_pixels)
+            else:
+                put_block(like, L, number, SPREAD, *of_pixels)
     bad = like
     for l in range(L):
         bad += spoilt[l]

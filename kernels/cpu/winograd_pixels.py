@@ -83,18 +83,18 @@ def rows_at_once(side, step, wide):
 
 @helper
 def product_at(form, k):
-    """Return which numbers of V, U and M product ``k`` is of, and whether it is added to others.
+    """Return which numbers of V, U and M product ``k`` is of.
 
-    ``form`` is PLAIN, STRIDED or SPREAD.
+    And whether an earlier product has the same number of M, and whether one has the same of U.
     """
     if form == PLAIN:
-        return k, k, k, False
+        return k, k, k, 0, 0
     i, j = k // 5, k % 5
-    u = 4 * min(i, 3) + min(j, 3)
+    u, again = 4 * min(i, 3) + min(j, 3), 1 if i > 3 or j > 3 else 0
     if form == SPREAD:
-        return 4 * (i if i < 4 else 1) + (j if j < 4 else 1), u, k, False
+        return 4 * (i if i < 4 else 1) + (j if j < 4 else 1), u, k, 0, again
     m = 3 * (i if i < 3 else 2 * i - 6) + (j if j < 3 else 2 * j - 6)
-    return k, u, m, i > 2 or j > 2
+    return k, u, m, 1 if i > 2 or j > 2 else 0, again
 
 
 @helper

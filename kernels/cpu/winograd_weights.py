@@ -36,11 +36,21 @@ from .runtime.language import (
     pointer,
     stack,
     transform_to_kernel,
+    transform_to_strided_kernel,
 )
 from .runtime.threads import limit
 from .windows import FEW, Windows
-from .winograd import part_of, pays
-from .winograd_pixels import COLUMNS, PLAIN, block_at, prefetch_rows, room_of, transform_block
+from .winograd import form_of, part_of, pays
+from .winograd_pixels import (
+    FORMS,
+    PLAIN,
+    STRIDED,
+    block_at,
+    prefetch_rows,
+    product_at,
+    room_of,
+    transform_block,
+)
 
 CHANNELS = 64
 OUTPUTS = 64
@@ -67,7 +77,8 @@ def _of_tiles(dtype: str) -> Mapping[str, Any]:
 
 @helper
 def write_kernels(
-    like, L, number, M, shares, next_share, square, some, goal, next_output, sums, made, spoilt
+    like, L, number, form, M, shares, next_share, square, some, goal, next_output, sums, made,
+    spoilt,
 ):  # fmt: skip
     """Sum the shares of some outputs with one channel, and write the gradients of their kernels.
 
@@ -87,17 +98,19 @@ def write_kernels(
                 at = share * next_share + k * square + o
                 for l in range(here):
                     sums[k * L + l] += M[at + l]
-        transform_to_kernel(
-            like, address_of(sums), 4 * L * number, address_of(made), L * number, address_of(spoilt)
-        )
+        source, out, bad = address_of(sums), address_of(made), address_of(spoilt)
+        if form == PLAIN:
+            transform_to_kernel(like, source, 4 * L * number, out, L * number, bad)
+        else:
+            transform_to_strided_kernel(like, source, 4 * L * number, out, L * number, bad)
         for r in range(here):
             at = (o + r) * next_output
             for k in range(9):
                 goal[at + k] = made[k * L + r]
-    bad = like
+    total = like
     for l in range(L):
-        bad += spoilt[l]
-    return bad == like
+        total += spoilt[l]
+    return total == like
 
 
 @kernel(
@@ -111,7 +124,8 @@ def winograd_gradient(
     space: Address, spaces: int, bytes_a_space: int,
     groups: int, channels: int, outputs: int, images: int, rows: int, columns: int,
     size: tuple[int, int, int], count: tuple[int, int, int], before: tuple[int, int, int],
-    shares: int, part_channels: int, part_outputs: int,
+    form: int, shares: int, part_channels: int, part_outputs: int,
+    planes: int, planes_of_outputs: int, products: int,
     blocks: int, block_images: int, block_rows: int, block_columns: int,
     line: int, line_of_outputs: int, plane: int, plane_of_outputs: int,
     tid, threads, *, number: Constant, L: Constant, panel: Constant, room: Constant,
@@ -121,7 +135,9 @@ def winograd_gradient(
 
     Of one share the kernels' gradients are written. Of several, the sums are: M (groups, parts of
     channels, parts of outputs, shares, 16, ``part_channels``, ``part_outputs``). Each thread that
-    has some of these takes one of the spaces.
+    has some of these takes one of the spaces. ``planes`` are the numbers of a window,
+    ``planes_of_outputs`` those of its gradients, and ``products`` those of a channel of it with an
+    output.
     """
     like = KIND(0.0)
     laid = address_of(stack(room, KIND))
@@ -129,8 +145,9 @@ def winograd_gradient(
     spoilt_lanes = stack(L, KIND)
     workers = min(threads, spaces)
     V = space + min(tid, workers - 1) * bytes_a_space
-    G = V + 16 * plane * number
-    own = G + 16 * plane_of_outputs * number
+    G = V + planes * plane * number
+    own = G + planes_of_outputs * plane_of_outputs * number
+    side, step = (4, 2) if form == PLAIN else (5, 4)
     square = part_channels * part_outputs
     bytes_of_input, bytes_of_output = size[1] * size[2] * number, count[1] * count[2] * number
     bytes_to_input = groups * channels * bytes_of_input
@@ -148,48 +165,56 @@ def winograd_gradient(
         product = own if shares == 1 else M + item * 16 * square * number
         for block in range(begin, end):
             n, top, left, many, high, across = block_at(block, *of_blocks)
-            transform_block(
-                like, L, number, PLAIN, 4, X + (g * channels + c0) * bytes_of_input,
-                bytes_to_input, n, many, inner, bytes_of_input, size[1],
-                size[2], before, top, high, left, across, laid, V, line * number, plane * number,
+            of_windows = (
+                X + (g * channels + c0) * bytes_of_input, bytes_to_input, n, many, inner,
+                bytes_of_input, size[1], size[2], before, top, high, left, across, laid, V,
+                line * number, plane * number,
             )  # fmt: skip
-            transform_block(
-                like, L, number, PLAIN, 2, D + (g * outputs + o0) * bytes_of_output,
-                bytes_to_output, n, many, some, bytes_of_output, count[1],
-                count[2], (0, 0, 0), top, high, left, across, laid, G, line_of_outputs * number,
-                plane_of_outputs * number,
+            of_gradients = (
+                D + (g * outputs + o0) * bytes_of_output, bytes_to_output, n, many, some,
+                bytes_of_output, count[1], count[2], (0, 0, 0), top, high, left, across, laid, G,
+                line_of_outputs * number, plane_of_outputs * number,
             )  # fmt: skip
+            if form == PLAIN:
+                transform_block(like, L, number, PLAIN, 4, *of_windows)
+                transform_block(like, L, number, PLAIN, 2, *of_gradients)
+            else:
+                transform_block(like, L, number, STRIDED, 5, *of_windows)
+                transform_block(like, L, number, STRIDED, 2, *of_gradients)
             depth = many * high * across
             after = min(block + 1, end - 1)
             next_n, next_top, _, next_many, next_high, _ = block_at(after, *of_blocks)
             following = X + ((next_n * groups + g) * channels + c0) * bytes_of_input
             gradients = D + ((next_n * groups + g) * outputs + o0) * bytes_of_output
-            for k in range(16):
+            for k in range(products):
                 # What comes next arrives in the cache during the products.
-                for c in range(k, inner if after != block else 0, 16):
+                for c in range(k, inner if after != block else 0, products):
                     prefetch_rows(
                         0, number, following + c * bytes_of_input, bytes_to_input, next_many,
-                        size[1], size[2], 2 * next_top - before[1], 2 * next_high + 2,
+                        size[1], size[2], step * next_top - before[1],
+                        step * (next_high - 1) + side,
                     )  # fmt: skip
-                for o in range(k, some if after != block else 0, 16):
+                for o in range(k, some if after != block else 0, products):
                     prefetch_rows(
                         0, number, gradients + o * bytes_of_output, bytes_to_output, next_many,
                         count[1], count[2], 2 * next_top, 2 * next_high,
                     )  # fmt: skip
-                goal = product + k * square * number
+                v, u, m, _, again = product_at(form, k)
+                goal = product + u * square * number
                 for o in range(0, some, panel):
                     pass_panel(
-                        like, inner, block - begin, depth, V + k * plane * number,
+                        like, inner, block - begin + again, depth, V + v * plane * number,
                         ROWS * number, number, line * number,
-                        G + (k * plane_of_outputs + o) * number, line_of_outputs * number,
+                        G + (m * plane_of_outputs + o) * number, line_of_outputs * number,
                         goal + o * number, part_outputs * number, min(panel, some - o),
                         V, 0, 0, 0, 0,
                     )  # fmt: skip
         if shares == 1:
             for c in range(inner):
                 finite = write_kernels(
-                    like, L, number, pointer(own + c * part_outputs * number, KIND), 1, 0, square,
-                    some, pointer(dW + at_kernel(g, o0, c0 + c, outputs, channels) * number, KIND),
+                    like, L, number, form, pointer(own + c * part_outputs * number, KIND), 1, 0,
+                    square, some,
+                    pointer(dW + at_kernel(g, o0, c0 + c, outputs, channels) * number, KIND),
                     9 * channels, sums, made, spoilt_lanes,
                 )  # fmt: skip
                 place = (o0 // part_outputs * groups + g) * channels + c0 + c
@@ -210,7 +235,7 @@ def at_kernel(g, o, c, outputs, channels):
 )
 def winograd_kernels(
     M: Address, dW: Address, spoilt: Address, groups: int, channels: int, outputs: int,
-    shares: int, part_channels: int, part_outputs: int,
+    form: int, shares: int, part_channels: int, part_outputs: int,
     tid, threads, *, number: Constant, L: Constant, pixels_of_kernels: Constant, squares: Constant,
 ):  # fmt: skip
     """DW (groups, outputs, channels, 9) of the sum of the shares of M, as ``winograd_gradient``.
@@ -229,7 +254,8 @@ def winograd_kernels(
         g, o = rest % groups, rest // groups
         of = ((g * parts_c + c // part_channels) * parts_o + o) * shares * 16 * square
         finite = write_kernels(
-            like, L, number, pointer(M + (of + c % part_channels * part_outputs) * number, KIND),
+            like, L, number, form,
+            pointer(M + (of + c % part_channels * part_outputs) * number, KIND),
             shares, 16 * square, square, min(part_outputs, outputs - o * part_outputs),
             pointer(dW + at_kernel(g, o * part_outputs, c, outputs, channels) * number, KIND),
             9 * channels, sums, made, spoilt_lanes,
@@ -240,7 +266,7 @@ def winograd_kernels(
 def repays(w: Windows, outputs: int) -> bool:
     """Say by the sizes whether this is the quicker way, and a possible one."""
     enough = min(w.channels, outputs) >= LEAST
-    return enough and w.stride == (1, 1, 1) and pays(w, outputs, PLAIN)
+    return enough and pays(w, outputs, form_of(w))
 
 
 def emit_winograd_gradient(
@@ -250,14 +276,15 @@ def emit_winograd_gradient(
     from . import tiles
 
     name, number = dtype_name(X.dtype), X.dtype.itemsize
-    L, batch = tiles.lanes(name), w.images // w.groups
+    L, batch, form = tiles.lanes(name), w.images // w.groups, form_of(w)
+    of = FORMS[form]
     rows, columns = (w.count[1] + 1) // 2, (w.count[2] + 1) // 2
     # A block has windows of one row, of some rows, or of all rows of some images.
     part_channels = part_of(w.channels, tiles.ROWS, CHANNELS)
     part_outputs = part_of(outputs, 2 * L, OUTPUTS)
     parts_o = -(-outputs // part_outputs)
     parts = w.groups * -(-w.channels // part_channels) * parts_o
-    block_columns = part_of(columns, 1, COLUMNS)
+    block_columns = part_of(columns, 1, of.columns)
     block_rows = min(rows, max(1, WINDOWS // block_columns))
     places = rows * columns
     block_images = min(batch, max(1, WINDOWS // places))
@@ -270,12 +297,13 @@ def emit_winograd_gradient(
     plane, plane_of_outputs = windows * line + L, windows * line_of_outputs + L
     spaces = min(limit(), parts * shares)
     own = part_channels * part_outputs if shares == 1 else 0
-    space_for_each = 16 * (plane + plane_of_outputs + own) + L
+    space_for_each = of.planes * plane + of.sums * plane_of_outputs + 16 * own + L
     size_of_sums = 16 * part_channels * part_outputs * parts * shares if shares > 1 else 0
     sums = {
         "M": builder.empty((size_of_sums + L,), X.dtype), "dW": dW,
         "spoilt": builder.empty((parts_o * w.groups * w.channels,), np.dtype("int64")),
-        "groups": w.groups, "channels": w.channels, "outputs": outputs, "shares": shares,
+        "groups": w.groups, "channels": w.channels, "outputs": outputs, "form": form,
+        "shares": shares,
         "part_channels": part_channels, "part_outputs": part_outputs,
     }  # fmt: skip
     winograd_gradient.emit(
@@ -283,7 +311,8 @@ def emit_winograd_gradient(
         spaces=spaces, bytes_a_space=space_for_each * number, images=batch, rows=rows,
         columns=columns, size=w.size, count=w.count, before=w.before, blocks=blocks,
         block_images=block_images, block_rows=block_rows, block_columns=block_columns, line=line,
-        line_of_outputs=line_of_outputs, plane=plane, plane_of_outputs=plane_of_outputs, **sums,
+        line_of_outputs=line_of_outputs, plane=plane, plane_of_outputs=plane_of_outputs,
+        planes=of.planes, planes_of_outputs=of.sums, products=of.products, **sums,
     )  # fmt: skip
     if shares > 1:
         winograd_kernels.emit(builder, name, **sums)

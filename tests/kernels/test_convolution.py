@@ -153,6 +153,7 @@ def test_any_number_of_threads_gives_the_same_bits(name: str, dtype: str) -> Non
         "narrow rows, many",
         "rows of a few places",
         "weights by transforms, small images",
+        "transforms, strided",
         "each channel, short rows",
         "each channel, strided by three",
     ],
@@ -163,6 +164,30 @@ def test_an_infinity_spoils_its_own_windows(name: str) -> None:
         np.testing.assert_array_equal(np.isfinite(found), np.isfinite(wanted))
         np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
         assert np.isinf(found).any()
+
+
+@pytest.mark.parametrize("name", ["transforms, strided", "small images in one panel"])
+def test_an_infinite_gradient_spoils_the_pixels_it_goes_to(name: str, dtype: str) -> None:
+    n, c, h, w, o, k, s, p, groups = SHAPES[name]
+    rng = np.random.default_rng(0)
+    X = torch.tensor(rng.standard_normal((n, c, h, w)), requires_grad=True)
+    W = rng.standard_normal((o, c // groups, k, k))
+    made = torch.conv2d(X, torch.tensor(W), None, s, p, 1, groups)
+    D = rng.standard_normal(made.shape)
+    D[0, 1, 1, 2] = np.inf
+    D[n - 1, 0, 3, 3] = np.nan
+    (right,) = torch.autograd.grad(made, X, torch.tensor(D))
+    at = Geometry((s, s), tuple((p, p - (size + 2 * p - k) % s) for size in (h, w)), (1, 1))
+    found = []
+    for threads in (1, 2):
+        builder: Any = Collector()
+        dX = np.full((n, c, h, w), np.nan, dtype)
+        emit_spread(builder, D.astype(dtype), W.astype(dtype), None, dX, at, groups)
+        builder.table.build().run(threads)
+        found.append(dX)
+    np.testing.assert_array_equal(*found)
+    np.testing.assert_allclose(found[0], right.numpy(), 1e-4, 1e-4)
+    assert 0 < np.isfinite(found[0]).mean() < 1
 
 
 @pytest.mark.parametrize("groups", [1, 8])
