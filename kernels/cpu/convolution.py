@@ -120,13 +120,13 @@ def emit_spread(
         strides = (taps - 1, outputs * taps, taps, 0, _three([-one for one in own], 1))
         if emit_planes(builder, w, Y, W, b, X, outputs, strides, stride):
             return
-    back = Windows(
+    spread = Windows(
         Y.shape[0] * groups, groups, inputs, count, size, kernel_sizes, stride, dilation, before
     )
     asked = None
-    if before == (0, 1, 1) and pays(back, outputs, SPREAD):
+    if before == (0, 1, 1) and pays(spread, outputs, SPREAD):
         asked = emit_winograd(
-            builder, replace(back, before=(0, 0, 0)), Y, W, b, X, outputs,
+            builder, replace(spread, before=(0, 0, 0)), Y, W, b, X, outputs,
             (taps - 1, inputs * outputs * taps, taps, outputs * taps, _three([-s for s in own], 1)),
             SPREAD,
         )  # fmt: skip

@@ -211,12 +211,15 @@ def winograd_gradient(
                     )  # fmt: skip
         if shares == 1:
             for c in range(inner):
-                finite = write_kernels(
-                    like, L, number, form, pointer(own + c * part_outputs * number, KIND), 1, 0,
-                    square, some,
+                of_sums = (
+                    pointer(own + c * part_outputs * number, KIND), 1, 0, square, some,
                     pointer(dW + at_kernel(g, o0, c0 + c, outputs, channels) * number, KIND),
                     9 * channels, sums, made, spoilt_lanes,
                 )  # fmt: skip
+                if form == PLAIN:
+                    finite = write_kernels(like, L, number, PLAIN, *of_sums)
+                else:
+                    finite = write_kernels(like, L, number, STRIDED, *of_sums)
                 place = (o0 // part_outputs * groups + g) * channels + c0 + c
                 pointer(spoilt, np.int64)[place] = 0 if finite else 1
 
