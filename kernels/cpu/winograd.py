@@ -231,7 +231,7 @@ def winograd_convolution(
                     * number
                 )
                 for o in range(0, some, panel):
-                    # Registers of outputs that are not there hold zeros.
+                    # Lanes of outputs that are not there have the last one again.
                     pass_panel(
                         like, there, more + c, depth, a, ROWS * next_window, next_window,
                         number, weights + o * number, next_sum,
