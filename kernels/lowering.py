@@ -64,6 +64,15 @@ class Planner(Protocol):
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a planned array for something that the call saves or needs for itself."""
 
+    def turned(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return an array likewise for a matrix whose columns have their elements in order."""
+
+    def added_to(self, position: int) -> Any | None:
+        """Return an array that output number ``position`` is only there to be added to, or None.
+
+        If there is one, the call does that itself, and returns None for the output.
+        """
+
     def is_read(self, position: int) -> bool:
         """Say whether anything reads output number ``position`` of the call being lowered."""
 

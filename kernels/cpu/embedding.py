@@ -237,9 +237,17 @@ def _added(
     builder: Builder, G: Any, I: Any, rows: int, columns: int, padding: int | None,
     bags: Any = None, S: Any = None, sizes: Any = None,
 ) -> Any:  # fmt: skip
-    """Emit the sums of the rows of G by the index of each."""
+    """Emit the sums of the rows of G by the index of each.
+
+    Where a plan only adds them to another gradient, of a table that two layers have, they are added
+    to that, row by row: a large table has few rows that are named.
+    """
     status = np.zeros(1, np.int64)
-    out, new = zeros(builder, 0, (rows, columns), G.dtype)
+    added_to = getattr(builder, "added_to", None)
+    out, new = None if added_to is None else added_to(0), False
+    alone = out is None
+    if alone:
+        out, new = zeros(builder, 0, (rows, columns), G.dtype)
     together = PAGES // G.dtype.itemsize if new else TOGETHER
     add_picked_rows.emit(
         builder, dtype_name(G.dtype), G=G, I=I, bags=bags, S=S, sizes=sizes,
@@ -248,7 +256,7 @@ def _added(
         flags=stops_at(add_picked_rows.place("status")),
     )  # fmt: skip
     builder.check(lambda: _refuse(status, lambda: flat_rows("the backward of embedding", out, I)))
-    return out
+    return out if alone else None
 
 
 def _check_embedding_backward(inputs: Inputs, options: Options) -> str | None:

@@ -126,7 +126,7 @@ class CpuSegmentBuilder:
         """Begin a plan."""
         self._planner = planner
         self.output, self.empty, self.python = planner.output, planner.empty, planner.python
-        self.is_read = planner.is_read
+        self.is_read, self.turned, self.added_to = planner.is_read, planner.turned, planner.added_to
         self._segments: list[CpuSegment] = []
         self._ranges = [
             (start, start + array.nbytes, position)

@@ -8,7 +8,6 @@ arrays, which is slower but never different.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from nnscratch import formulas as f
 from nnscratch.array import CPU, array_namespace
-from nnscratch.array.addresses import address, shares_memory
+from nnscratch.array.addresses import address, same_place, shares_memory
 from nnscratch.array.device import current, namespace_on
 from nnscratch.formulas import registry
 from nnscratch.formulas.live import is_dynamic
@@ -30,10 +29,18 @@ from nnscratch.plan.constants import (
     arrays_in,
     known_by,
 )
-from nnscratch.plan.destinations import destinations
+from nnscratch.plan.destinations import Destinations
 from nnscratch.plan.fuse import fuse, used
-from nnscratch.plan.liveness import Liveness, read_alone
-from nnscratch.plan.references import replaying, results_of, updating, write
+from nnscratch.plan.liveness import Liveness, last_uses, read_alone
+from nnscratch.plan.references import (
+    is_view,
+    makes_nothing,
+    replaying,
+    results_of,
+    updating,
+    viewed,
+    write,
+)
 
 Lowered = tuple[tuple[Any, ...], Any]
 """The outputs of a call, and what it saves."""
@@ -86,15 +93,16 @@ class Builder:
         self._python_reads = False
         self.arguments = arguments
         self.produced: list[Any] = [event.produced for event in graph.events]
-        self._last_use = self._lifetimes(kept)
+        self._last_use = last_uses(self._nodes, kept)
         self._liveness = Liveness(self._last_use)
-        self._destinations = destinations(self._nodes, kept, self._last_use)
-        self._arrays: dict[Value, Any] = dict(self._destinations)
+        self._destinations = Destinations(self._nodes, kept, self._last_use)
+        self._arrays: dict[Value, Any] = dict(self._destinations.written)
+        self._added: set[Value] = set()
         self._node: Node | None = None
         self._index = 0
         self._inputs: tuple[Any, ...] = ()
         self._scratch: list[Any] = []
-        self._added = 0  # bytes of new constant parts
+        self._constant_bytes = 0  # of new constant parts
         self._bound: list[Value] = []
         self._overwritten: list[Any] = []
 
@@ -139,9 +147,33 @@ class Builder:
                 return array
         return self.empty(shape, dtype)
 
+    def turned(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return the array for an output of the call being lowered, a matrix with columns in order.
+
+        That is where its transpose is copied, if nothing else needs the columns elsewhere.
+        """
+        bound = self._outside(self._destinations.turned, position)
+        return self.empty(shape[::-1], dtype).T if bound is None else bound
+
+    def added_to(self, position: int) -> Any | None:
+        """Return an array that an output of the call being lowered is only there to be added to.
+
+        If there is one, the call does that, and returns None for the output.
+        """
+        assert self._node is not None
+        found = self._outside(self._destinations.added, position)
+        if found is not None:
+            self._added.add(self._node.outputs[position])
+        return found
+
+    def _outside(self, places: dict[Value, Any], position: int) -> Any | None:
+        assert self._node is not None
+        value = self._node.outputs[position]
+        return places.get(value) if self._part is self._at_each_call else None
+
     def _is_placed(self, value: Any) -> bool:
         """Say whether a value has its array already, into which every call computes it."""
-        if self._part is not self._at_each_call and value in self._destinations:
+        if self._part is not self._at_each_call and value in self._destinations.written:
             return False
         return isinstance(value, Value) and value in self._arrays
 
@@ -216,7 +248,7 @@ class Builder:
     @property
     def planned_bytes(self) -> int:
         """The memory of all planned arrays."""
-        return self._at_each_call.memories.allocated + self._added
+        return self._at_each_call.memories.allocated + self._constant_bytes
 
     @property
     def reads_arguments(self) -> bool:
@@ -250,7 +282,7 @@ class Builder:
             finally:
                 self._part = self._at_each_call
             self._constants.add(key, part)
-            self._added += part.memories.allocated
+            self._constant_bytes += part.memories.allocated
         self.known.take(part)
         return part.result
 
@@ -260,26 +292,19 @@ class Builder:
             return value.array
         return self._arrays[value]
 
-    def _lifetimes(self, kept: set[Value]) -> dict[Value, int]:
-        last: dict[Value, int] = {}
-        for index, node in enumerate(self._nodes):
-            for value in node.values():
-                last[value.root()] = index
-        for value in kept:
-            last[value.root()] = len(self._nodes)
-        return last
-
     def _build_one(self, node: Node) -> None:
         if node.formula is f.COPY_INTO and node.direction == "update":
             target, source = node.inputs
             # A target that the step itself made has no array here, nor has a source without place.
-            if target.array is not None and self._destinations.get(source) is target.array:
+            if target.array is not None and same_place(self._arrays.get(source), target.array):
                 return
-        if self._all_known(node):
+        if node.formula is f.ACCUMULATE and node.inputs[1] in self._added:
+            return
+        if makes_nothing(node):
             return
         inputs = self._inputs = tuple(map(self._planned, node.inputs))
-        if node.direction != "update" and self._is_view(node):
-            self._bind(node, *self._compute(node, inputs))
+        if node.direction != "update" and is_view(node):
+            self._bind(node, *viewed(node, inputs))
             return
         before = None if node.direction == "update" else self.known.holders(arrays_in(inputs))
         if before is None or any(map(is_dynamic, (*inputs, *node.options.values()))):
@@ -304,33 +329,6 @@ class Builder:
         if type(item) is tuple:  # the gradients of several outputs
             return tuple(map(self._planned, item))
         return self.array_of(item) if isinstance(item, Value) else item
-
-    def _all_known(self, node: Node) -> bool:
-        """Say whether a call made nothing new, like the backward of an addition."""
-        if node.direction == "update":
-            return False
-        saved = node.saved if isinstance(node.saved, tuple) and node.direction == "forward" else ()
-        for value in (*node.outputs, *saved):
-            if isinstance(value, Value) and value not in node.inputs:
-                return False
-        return True
-
-    def _is_view(self, node: Node) -> bool:
-        return all(
-            value.alias is not None or value in node.inputs
-            for value in node.outputs
-            if isinstance(value, Value)
-        )
-
-    def _compute(self, node: Node, inputs: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            if node.direction == "forward":
-                Y, saved = node.formula.forward(*inputs, **node.options)
-                return Y if node.formula.outputs else (Y,), saved
-            assert node.formula.backward is not None
-            dY, saved = node.given(inputs)
-            return tuple(node.formula.backward(dY, saved, node.needs)), saved
 
     def _bind(self, node: Node, outputs: Any, saved: Any) -> None:
         pairs = list(zip(node.outputs, outputs, strict=True))

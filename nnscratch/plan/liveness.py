@@ -62,6 +62,20 @@ class Liveness:
         return [self._arrays.pop(chunk) for chunk in free]
 
 
+def last_uses(nodes: list[Node], kept: set[Value]) -> dict[Value, int]:
+    """Return for each value that owns its memory the last step that uses it, as ``Liveness`` takes.
+
+    Of what is kept that is the end.
+    """
+    last: dict[Value, int] = {}
+    for index, node in enumerate(nodes):
+        for value in node.values():
+            last[value.root()] = index
+    for value in kept:
+        last[value.root()] = len(nodes)
+    return last
+
+
 def read_alone(node: Node, inputs: tuple[Any, ...], array: Any) -> Value | None:
     """Return what owns the memory of an array that a call takes, if it takes nothing else of it.
 

@@ -1,9 +1,12 @@
-"""Calls without a kernel: their reference, replayed in Python on planned arrays."""
+"""Calls without a kernel: their reference, replayed in Python on planned arrays, or run once."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from nnscratch.formulas import registry
 from nnscratch.formulas.live import split_live
@@ -11,6 +14,38 @@ from nnscratch.graph import Node, Value
 
 Places = list[tuple[int, bool, Any]]
 """For each result its number, whether it is among what is saved, and what stands for it."""
+
+
+def makes_nothing(node: Node) -> bool:
+    """Say whether a call made nothing new, like the backward of an addition."""
+    if node.direction == "update":
+        return False
+    saved = node.saved if isinstance(node.saved, tuple) and node.direction == "forward" else ()
+    for value in (*node.outputs, *saved):
+        if isinstance(value, Value) and value not in node.inputs:
+            return False
+    return True
+
+
+def is_view(node: Node) -> bool:
+    """Say whether all that a call returns lies in the memory of what it took."""
+    return all(
+        value.alias is not None or value in node.inputs
+        for value in node.outputs
+        if isinstance(value, Value)
+    )
+
+
+def viewed(node: Node, inputs: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
+    """Return what such a call returns and saves: once and for all, as nothing is computed."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        if node.direction == "forward":
+            Y, saved = node.formula.forward(*inputs, **node.options)
+            return Y if node.formula.outputs else (Y,), saved
+        assert node.formula.backward is not None
+        dY, saved = node.given(inputs)
+        return tuple(node.formula.backward(dY, saved, node.needs)), saved
 
 
 def updating(node: Node, inputs: tuple[Any, ...], produced: list[Any]) -> Callable[[], None]:
