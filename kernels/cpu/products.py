@@ -26,6 +26,7 @@ from .runtime.blas import blas
 from .runtime.declaration import Address, Constant, helper, kernel
 from .runtime.kernel import Kernel
 from .runtime.language import (
+    ASKED,
     CHUNK,
     KIND,
     LINE,
@@ -149,6 +150,7 @@ def _of_tiles(dtype: str) -> Mapping[str, Any]:
         "laid": DEPTH * panel,
         "copied": high * (DEPTH + L),
         "across": -(-rows // L),
+        "wide": max(1, tiles.ASKED * tiles.LINE // (panel * size)),
     }
 
 
@@ -187,6 +189,7 @@ def gemm_tiles(
     A: Address, lda: int, B: Address, ldb: int, C: Address, ldc: int,
     tid, threads, *, size: Constant, L: Constant, panel: Constant, high: Constant,
     block: Constant, aside: Constant, laid: Constant, copied: Constant, across: Constant,
+    wide: Constant,
 ):  # fmt: skip
     """The same product in tiles of its own; blas is ignored.
 
@@ -242,13 +245,24 @@ def gemm_tiles(
                         b, next_row = where, ldb
                     else:
                         copy_rows(2, like, terms, where, ldb, width, space, next_row)
-                    # While this panel is at work, the next one comes closer.
-                    if turned and j + panel < right:
-                        prefetch, prefetch_line, prefetch_stride = where + panel * ldb, ldb, LINE
-                        prefetches, prefetch_jump = panel // 2, 2 * ldb
-                    elif not direct and j + panel < right:
-                        prefetch, prefetch_line, prefetch_stride = where + panel * size, LINE, ldb
-                        prefetches, prefetch_jump = terms // CHUNK, CHUNK * ldb
+                    # While this panel is at work, the next one comes closer; of rows as they lie
+                    # the next few panels, as ASKED lines one behind the other are quicker to come.
+                    if turned:
+                        soon, soon_depth = j + panel, depth
+                    else:
+                        number = (j - left) // panel
+                        soon, soon_depth = left + (number // wide + 1) * wide * panel, depth
+                    if soon >= right:
+                        soon, soon_depth = left, depth + DEPTH
+                    if turned and soon_depth < k:
+                        prefetch = B + soon * ldb + soon_depth * size
+                        prefetch_line, prefetch_stride = ldb, LINE
+                        prefetches, prefetch_jump = panel // ASKED, ASKED * ldb
+                    elif not direct and soon_depth < k:
+                        first_row = soon_depth + number % wide * (terms // wide)
+                        prefetch = B + first_row * ldb + soon * size
+                        prefetch_line, prefetch_stride = LINE, ldb
+                        prefetches, prefetch_jump = CHUNK // wide, terms // CHUNK * ldb
                     c = C + band * ldc + j * size
                     pass_panel(
                         like, rows, depth, terms, first, tile_stride, row, step, b, next_row, c,

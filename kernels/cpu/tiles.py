@@ -28,7 +28,9 @@ ROWS = 8 if vector_registers() == 32 else 6
 CHAINS = 8
 """Sums that have to be under way at once to keep the multipliers busy."""
 CHUNK = 16
-"""Terms after which a tile asks for two more cache lines of the next panel."""
+"""Terms after which a tile asks for more cache lines of what comes next,"""
+ASKED = 4
+"""and how many: so many that 64 rows have asked for all of it."""
 LINE = 64
 """Bytes of a cache line."""
 BYTE = ir.IntType(8)
@@ -148,9 +150,9 @@ def write_tile(
         c: address of C[0, 0], whose rows are ``ldc`` bytes apart.
         ldc: see ``c``.
         width: columns of C that exist, where ``cut``.
-        prefetch: a cache line that will be needed soon, with another one ``prefetch_line`` bytes
-            behind it; None for none. Every CHUNK terms the tile asks for those
-            ``prefetch_stride`` bytes further on.
+        prefetch: the first of ASKED cache lines that will be needed soon, ``prefetch_line`` bytes
+            apart; None for none. Every CHUNK terms the tile asks for those ``prefetch_stride``
+            bytes further on.
         prefetch_line: see ``prefetch``.
         prefetch_stride: see ``prefetch``.
     """
@@ -183,7 +185,7 @@ def write_tile(
             for u in range(U):
                 term(u, builder.add(first, I64(u)))
         else:
-            for line in range(2):
+            for line in range(ASKED):
                 start = builder.add(prefetch, builder.mul(prefetch_line, I64(line)))
                 where = e.at(start, prefetch_stride, block, BYTE)
                 e.call("llvm.prefetch.p0", VOID, [where, I32(0), I32(2), I32(1)])

@@ -46,6 +46,7 @@ tanh = _of("..functions", "tanh")
 
 # Of products.
 add_rows = _of("..copies", "add_rows")
+ASKED = _of("..tiles", "ASKED")
 CHUNK = _of("..tiles", "CHUNK")
 LINE = _of("..tiles", "LINE")
 ROWS = _of("..tiles", "ROWS")
