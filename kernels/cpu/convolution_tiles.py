@@ -154,7 +154,8 @@ def convolution_tiles(
         wide = (columns + dilation[2] * (kernel[2] - 1) // stride[2]) * stride[2]
         for l0 in range(0, all_terms, depth):
             terms = min(depth, all_terms - l0)
-            find_terms(offsets, l0, terms, kernel, stride, dilation, high, wide, number)
+            if not as_it_is:
+                find_terms(offsets, l0, terms, kernel, stride, dilation, high, wide, number)
             stop, here = min(n0 + part_images, images), rows * columns
             for n in range(n0, stop, together):
                 g, many = n % groups, min(together, stop - n)
