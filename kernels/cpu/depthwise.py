@@ -28,6 +28,7 @@ from .runtime.language import (
     stack,
     weigh,
 )
+from .squares import emit_squares, squares
 from .windows import DEPTH, SLACK, Windows, capacity, find_terms, fitting, lay_rows
 
 ROW_PLACES = 4096
@@ -214,6 +215,9 @@ def emit_rows(
     builder: Builder, w: Windows, X: Any, W: Any, b: Any, Y: Any, outputs: int, strides: Any
 ) -> None:
     """Emit Y = W · windows(X) + b."""
+    if squares(w):
+        emit_squares(builder, w, X, W, b, Y, outputs, strides)
+        return
     if emit_planes(builder, w, X, W, b, Y, outputs, strides):
         return
     p = fitting(w, X.dtype, ROW_PLACES)

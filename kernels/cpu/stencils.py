@@ -6,6 +6,8 @@ of it: the sums of a row of places stay in registers while all pixels of the ker
 
 from __future__ import annotations
 
+from typing import Any
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -57,6 +59,69 @@ def weigh(typingctx, vectors, partial, like, add, first, count, weights, offsets
         return context.get_dummy_value()
 
     return types.void(vectors, partial, like, word, like, *[word] * 6), codegen
+
+
+@intrinsic
+def weigh_squares(
+    typingctx, rows, step, like, blocks, value, weights, x, x_row, top, high, left, wide, zeros, y,
+    y_row, width,
+):  # fmt: skip
+    """``weigh_squares(4, 1, like, blocks, value, w, X, ..., width)``: Y = value + Σ w[k] X_k.
+
+    The kernels have 3 x 3 pixels. Y is so many blocks of R rows of one register, of which ``width``
+    numbers are written: windows that begin at pixel (top, left) of X and lie ``step`` pixels apart.
+    R and the step are literals. X has ``high`` rows of ``wide`` numbers, around which are zeros;
+    at ``zeros`` are two registers of these and two numbers more.
+    """
+    if not all(isinstance(one, types.Literal) for one in (rows, step)):
+        return None
+    R, S = rows.literal_value, step.literal_value
+    word = types.int64
+
+    def codegen(context, builder, signature, args):
+        blocks, value, weights, x, x_row, top, high, left, wide, zeros, y, y_row, width = args[3:]
+        e = _Emitter(context, builder, like)
+        side = I64(e.size)
+
+        def inside(behind: int) -> Any:
+            """Return which of a register's columns, so many behind the first, are in a row."""
+            first = builder.add(left, I64(behind))
+            before, until = e.mask(builder.neg(first)), e.mask(builder.sub(wide, first))
+            return builder.and_(until, builder.not_(before))
+
+        masks = {k: inside(k) for j in range(3) for k in _behind(e, j, S)}
+        picks = ir.Constant(ir.VectorType(I32, e.count), list(range(0, 2 * e.count, 2)))
+        factors = [e.broadcast(e.at(weights, side, k, e.element)) for k in range(9)]
+        first, written = e.splat(value, e.vector), e.mask(width)
+        full = builder.icmp_signed(">=", width, I64(e.count))
+        x = builder.add(x, builder.mul(left, side))
+        with e.each(blocks) as block:
+            begin = builder.add(top, builder.mul(block, I64(R * S)))
+            sums = [first] * R
+            for t in range((R - 1) * S + 3):
+                row = builder.add(begin, I64(t))
+                there = builder.icmp_unsigned("<", row, high)
+                start = builder.select(there, builder.add(x, builder.mul(x_row, row)), zeros)
+                for j in range(3):
+                    places = [(e.at(start, side, k, e.vector), masks[k]) for k in _behind(e, j, S)]
+                    parts = [e.load(*place) for place in places]
+                    part = parts[0] if S == 1 else builder.shuffle_vector(*parts, picks)
+                    for r in range(max(0, -(-(t - 2) // S)), min(R, t // S + 1)):
+                        sums[r] = e.fma(factors[3 * (t - r * S) + j], part, sums[r])
+            goal = builder.add(y, builder.mul(y_row, builder.mul(block, I64(R))))
+            with builder.if_else(full) as ways:
+                for way, mask in zip(ways, (None, written), strict=True):
+                    with way:
+                        for r in range(R):
+                            e.store(sums[r], e.at(goal, y_row, r, e.vector), mask)
+        return context.get_dummy_value()
+
+    return types.void(rows, step, like, word, like, *[word] * 11), codegen
+
+
+def _behind(e: _Emitter, j: int, step: int) -> list[int]:
+    """Return how many numbers behind a window's first its registers of column ``j`` begin."""
+    return [j + k * e.count for k in range(step)]
 
 
 def _added_up(e, total):
