@@ -109,26 +109,34 @@ def _text(loop: Loop) -> str:
         "    while first < last:",
         "        row = first // n",
         "        start = first - row * n",
-        "        stop = min(n, start + last - first)",
         "        i1 = row % d1",
         "        rest = row // d1",
         "        i2 = rest % d2",
         "        i3 = rest // d2",
+        "        behind = min(d1, i1 + (start + last - first + n - 1) // n)",
     ]
     arrays = [("x", k, *one) for k, one in enumerate(loop.inputs)]
     arrays += [("y", k, *one) for k, one in enumerate(loop.outputs)]
-    for place, (role, k, dtype, how, _) in enumerate(arrays):
-        at, kind = HEAD + WORDS * place, _kind(dtype)
-        if how == IN_PLACE:
-            continue
-        where = f"a[{at}] + i1 * a[{at + 2}] + i2 * a[{at + 3}] + i3 * a[{at + 4}]"
+    for place, (role, k, _, how, _) in enumerate(arrays):
+        at = HEAD + WORDS * place
+        if how != IN_PLACE:
+            where = f"a[{at}] + i2 * a[{at + 3}] + i3 * a[{at + 4}]"
+            lines += [f"        {role}{k}b = {where}", f"        {role}{k}d = a[{at + 2}]"]
         if how == STRIDED:
-            lines += [f"        {role}{k} = {where}", f"        {role}{k}s = a[{at + 1}]"]
-        else:
-            lines.append(f"        {role}{k} = pointer({where}, {kind})")
+            lines.append(f"        {role}{k}s = a[{at + 1}]")
+    lines += [
+        "        while i1 < behind:",
+        "            stop = min(n, start + last - first)",
+    ]
+    for role, k, dtype, how, _ in arrays:
+        where = f"{role}{k}b + i1 * {role}{k}d"
+        if how == STRIDED:
+            lines.append(f"            {role}{k} = {where}")
+        elif how != IN_PLACE:
+            lines.append(f"            {role}{k} = pointer({where}, {_kind(dtype)})")
         if how == REPEATED:
-            lines.append(f"        {role}{k}v = {_loaded(f'{role}{k}[0]', dtype, loop.dtype)}")
-    lines.append("        for j in range(start, stop):")
+            lines.append(f"            {role}{k}v = {_loaded(f'{role}{k}[0]', dtype, loop.dtype)}")
+    lines.append("            for j in range(start, stop):")
     for k, (dtype, how, output) in enumerate(loop.inputs):
         if how == REPEATED:
             continue
@@ -143,22 +151,26 @@ def _text(loop: Loop) -> str:
             )
         else:
             read = f"x{k}[j]"
-        lines.append(f"            x{k}v = {_loaded(read, dtype, loop.dtype)}")
+        lines.append(f"                x{k}v = {_loaded(read, dtype, loop.dtype)}")
     first = 0
     for node in loop.nodes:
         names = {"input": "x{}v", "number": "p{}", "scalar": "q{}", "node": "m{}"}
         taken = ", ".join(names[what].format(which) for what, which in node.takes)
         made = ", ".join(f"m{first + k}" for k in range(node.results))
         comma = "," * (node.results == 1 and node.body.several)
-        lines.append(f"            {made}{comma} = {node.body.name}({taken})")
+        lines.append(f"                {made}{comma} = {node.body.name}({taken})")
         first += node.results
     for k, (dtype, how, result) in enumerate(loop.outputs):
         value = _stored(f"m{result}", dtype, loop.dtype)
         if how == STRIDED:
-            lines.append(f"            pointer(y{k} + j * y{k}s, {_kind(dtype)})[0] = {value}")
+            lines.append(f"                pointer(y{k} + j * y{k}s, {_kind(dtype)})[0] = {value}")
         else:
-            lines.append(f"            y{k}[j] = {value}")
-    lines.append("        first += stop - start")
+            lines.append(f"                y{k}[j] = {value}")
+    lines += [
+        "            first += stop - start",
+        "            start -= start",
+        "            i1 += 1",
+    ]
     return "\n".join(lines) + "\n"
 
 
