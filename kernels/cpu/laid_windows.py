@@ -129,10 +129,12 @@ def lay_windows(
 def product_with_windows(
     V: Address, W: Address, b: OptionalFloats, Y: Address,
     images: int, groups: int, outputs: int, terms: int, places: int,
-    w_group: int, w_tile: int, w_row: int, w_step: int, part_outputs: int, depth: int,
+    w_group: int, w_tile: int, w_row: int, w_step: int, part_outputs: int, depth: int, pitch: int,
     tid, threads, *, number: Constant, panel: Constant,
 ):  # fmt: skip
     """Y = W V + b with windows V as ``lay_windows`` has them; the threads share the outputs.
+
+    ``pitch`` is the numbers from one row of V to the next: those of a panel, or its places.
 
     The weights pass by once for all images. They are most of what is read where the images are
     few, so that each row of them is read from its first number to its last.
@@ -156,10 +158,10 @@ def product_with_windows(
             for n in range(g, images, groups):
                 base = Y + (n * outputs + o0) * places * number
                 for p in range(0, places, panel):
-                    laid = V + ((n * panels + p // panel) * terms + l0) * panel * number
+                    laid = V + ((n * panels + p // panel) * terms + l0) * pitch * number
                     pass_panel(
                         like, some, l0 + (1 if given(b) else 0), min(depth, terms - l0), a,
-                        w_tile * number, w_row * number, w_step * number, laid, panel * number,
+                        w_tile * number, w_row * number, w_step * number, laid, pitch * number,
                         base + p * number, places * number, min(panel, places - p), laid,
                         0, 0, 0, 0,
                     )  # fmt: skip
@@ -223,10 +225,10 @@ def emit_laid(
     name = dtype_name(X.dtype)
     panel = 2 * tiles.lanes(name)
     panels = w.images * -(-w.places // panel)
-    if as_it_is and w.places == panel:
-        laid = X  # one panel, whose rows are the channels
+    if as_it_is and w.places <= panel:
+        laid, pitch = X, w.places  # one panel, whose rows are the channels
     else:
-        laid = builder.empty((panels * w.terms * panel,), X.dtype)
+        laid, pitch = builder.empty((panels * w.terms * panel,), X.dtype), panel
         known = w.arguments()
         del known["groups"]
         lay_windows.emit(builder, name, X=X, out=laid, depth=terms, as_it_is=as_it_is, **known)
@@ -235,4 +237,5 @@ def emit_laid(
         terms=w.terms, places=w.places, w_group=w_strides[0], w_tile=w_strides[1],
         w_row=w_strides[2], w_step=w_strides[3],
         part_outputs=tiles.ROWS if panels == w.groups else 3 * tiles.ROWS, depth=DEPTH,
+        pitch=pitch,
     )  # fmt: skip
