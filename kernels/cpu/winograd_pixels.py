@@ -45,7 +45,7 @@ PLAIN, STRIDED, SPREAD = 0, 1, 2
 
 
 @dataclass(frozen=True)
-class Form:
+class TransformForm:
     """What a window is in one of the forms.
 
     Attributes:
@@ -64,9 +64,9 @@ class Form:
 
 
 FORMS = {
-    PLAIN: Form(16, 16, 16, 2, COLUMNS),
-    STRIDED: Form(25, 9, 25, 2, STRIDED_COLUMNS),
-    SPREAD: Form(16, 25, 25, 4, STRIDED_COLUMNS),
+    PLAIN: TransformForm(16, 16, 16, 2, COLUMNS),
+    STRIDED: TransformForm(25, 9, 25, 2, STRIDED_COLUMNS),
+    SPREAD: TransformForm(16, 25, 25, 4, STRIDED_COLUMNS),
 }
 
 
