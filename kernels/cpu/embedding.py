@@ -243,8 +243,7 @@ def _added(
     to that, row by row: a large table has few rows that are named.
     """
     status = np.zeros(1, np.int64)
-    added_to = getattr(builder, "added_to", None)
-    out, new = None if added_to is None else added_to(0), False
+    out, new = builder.added_to(0), False
     alone = out is None
     if alone:
         out, new = zeros(builder, 0, (rows, columns), G.dtype)

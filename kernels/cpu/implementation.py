@@ -54,6 +54,12 @@ class Builder(Protocol):
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return an array for something else that the call computes."""
 
+    def turned(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return the array for an output that is a matrix whose columns have their order."""
+
+    def added_to(self, position: int) -> Any | None:
+        """Return an array that an output is only there to be added to, which the call does then."""
+
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
         """Add an instruction."""
 
@@ -109,6 +115,14 @@ class EagerBuilder:
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a new array."""
         return np.empty(shape, dtype)
+
+    def turned(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return a new array whose columns have their elements in order."""
+        return np.empty(shape[::-1], dtype).T
+
+    def added_to(self, position: int) -> Any | None:
+        """Return None: where an output goes is not known."""
+        return None
 
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
         """Run an instruction."""

@@ -144,6 +144,14 @@ class CallTaker:
         self._made.append((-1, self._builder.empty(shape, dtype)))
         return self._made[-1][1]
 
+    def turned(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Take down another array, of which the output is the transpose."""
+        return self.empty(shape[::-1], dtype).T
+
+    def added_to(self, position: int) -> Any | None:
+        """Return None, as for every eager call."""
+        return None
+
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
         """Take down an instruction."""
         self._instructions.append((kernel, tuple(a), tuple(s), flags))

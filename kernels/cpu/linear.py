@@ -266,11 +266,7 @@ def _pull_back(
             dW = builder.output(1, W.shape, W.dtype)
             product(builder, _rows(dZ), _rows(X), dW, transpose_a=True)
         else:  # what the weights are a view of has its gradient in order then
-            turned = getattr(builder, "turned", None)  # a plan knows where that goes
-            if turned is None:
-                dW = builder.empty(W.shape[::-1], W.dtype).T
-            else:
-                dW = turned(1, W.shape, W.dtype)
+            dW = builder.turned(1, W.shape, W.dtype)
             product(builder, _rows(X), _rows(dZ), dW.T, transpose_a=True)
     if needs[0]:
         dX = builder.output(0, X.shape, X.dtype)

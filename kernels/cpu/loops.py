@@ -166,6 +166,7 @@ def _text(loop: Loop) -> str:
             lines.append(f"                pointer(y{k} + j * y{k}s, {_kind(dtype)})[0] = {value}")
         else:
             lines.append(f"                y{k}[j] = {value}")
+    # The loop's variables are those that += and -= change: so ``written`` finds them.
     lines += [
         "            first += stop - start",
         "            start -= start",

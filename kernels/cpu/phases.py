@@ -18,10 +18,10 @@ def put_phase(
     down: int, along: int, asked: Address, questions: int,
     tid, threads,
 ):  # fmt: skip
-    """Write planes of Z into every so manieth pixel of those of X, from pixel ``first`` on.
+    """Write planes of Z into those of X, some rows and columns apart, from pixel ``first`` on.
 
-    A plane of X has so many ``pixels``; ``down`` and ``along`` are those from one row, and one
-    column, to the next. Where the int64 at ``asked`` are all 0, nothing is written.
+    A plane of X has so many ``pixels``; ``down`` and ``along`` are those of X from one row, and one
+    column, of Z to the next. Where the int64 at ``asked`` are all 0, nothing is written.
     """
     if not needed(asked, questions):
         return

@@ -53,7 +53,7 @@ def test_rows_stay_together_where_a_block_of_numbers_ends_within_them() -> None:
     for features, together in ((8, 1), (6, 2), (3, 4), (5, 4)):
         model = nn.Sequential(nn.Linear(6, features), nn.Dropout(0.5), nn.Linear(features, 3))
         assert probed(model).together == together
-    # Weights that are drawn are no rows, and nothing is drawn in the last one.
+    # Here nothing is drawn.
     assert probed(nn.Sequential(nn.Linear(6, 3), nn.ReLU())).together == 1
     # A batch norm has no variance of one row.
     assert probed(nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8))).together == 2
